@@ -1,0 +1,15 @@
+/**
+ * Event type to payload: the compile-time contract of the bus. Each room declares its own events beside what emits them:
+ *
+ *     declare module '../realtime/event-map.js' {
+ *       interface EventMap { 'resource.changed': ResourceChanged }
+ *     }
+ *
+ * Payloads are immutable, JSON-safe and never carry a secret.
+ */
+export interface EventMap {
+  /** The service is up: every phase has started. */
+  'service.started': { readonly at: string };
+}
+
+export type EventType = keyof EventMap & string;

@@ -1,0 +1,27 @@
+import type { Principal } from '../auth/principal.js';
+
+/** The names of DESIGN 5 that carry state; the session adds `snapshot`, `lagged`, `heartbeat` and `shutdown` itself. */
+export type StreamEventName = 'node_update' | 'status_update' | 'run_update' | 'cluster_health';
+
+/** One thing's state within a stream. */
+export interface StreamItem {
+  readonly eventType: StreamEventName;
+  /** What the state is of, unique within the stream key: a newer state of it supersedes an older one. */
+  readonly entity: string;
+  /** Grows with every change of the entity. A change that a snapshot already shows is not sent again. */
+  readonly version: number;
+  readonly data: unknown;
+}
+
+/**
+ * Port: what stands behind the stream keys `<prefix>:<id>` and, for a topic with `collection`, the bare key.
+ * Implemented by the room that owns the state, registered at the broadcaster.
+ */
+export interface StreamTopic {
+  /** `workflow`, `resource`, `clusters`, `cluster`, `run`. */
+  readonly prefix: string;
+  /** Throws AppError `resource.not_found` unless the principal may see what the key names. */
+  authorize(principal: Principal, id: string): Promise<void>;
+  /** The current state, read after the call. */
+  snapshot(principal: Principal, id: string): Promise<readonly StreamItem[]>;
+}
