@@ -12,4 +12,4 @@ export interface EventMap {
   'service.started': { readonly at: string };
 }
 
-export type EventType = keyof EventMap & string;
+export type EventType = keyof EventMap;
