@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Agent, type Dispatcher, request } from 'undici';
 import { CertificateAuthority } from './certificate-authority.ts';
 
@@ -118,6 +120,37 @@ export class ClusterAccess {
   }
 
   /**
+   * Asks for an object every 50 ms until it is as wanted, and resolves to it; what is not there (404) is given as undefined.
+   * @throws Error with the last answer after `timeoutMs`.
+   */
+  async eventually<Body>(
+    path: string,
+    isWanted: (body: Body | undefined) => boolean,
+    timeoutMs = 30_000,
+  ): Promise<Body | undefined> {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const answer = await this.request<Body>('GET', path);
+      const body = answer.status === 200 ? answer.body : undefined;
+      if ((answer.status === 200 || answer.status === 404) && isWanted(body)) return body;
+      if (performance.now() > deadline) {
+        throw new Error(`GET ${path} was not as wanted in ${timeoutMs} ms, at last: ${JSON.stringify(answer)}`);
+      }
+      await delay(50);
+    }
+  }
+
+  /** Makes a namespace of its own for a test, ready to take pods, and resolves to its name. */
+  async createNamespace(prefix = 'test'): Promise<string> {
+    const name = `${prefix}-${randomBytes(4).toString('hex')}`;
+    const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name } };
+    const created = await this.request('POST', '/api/v1/namespaces', namespace);
+    if (created.status !== 201) throw new Error(`namespace ${name}: ${JSON.stringify(created.body)}`);
+    await this.eventually(`/api/v1/namespaces/${name}/serviceaccounts/default`, (account) => account !== undefined);
+    return name;
+  }
+
+  /**
    * The lines of a watch, as the administrator; ends when the server or `signal` ends it.
    * @throws when the API server refuses it or cannot be reached.
    */
@@ -134,11 +167,12 @@ export class ClusterAccess {
   }
 
   /**
-   * Runs `kubectl` as the administrator and resolves to its standard output.
+   * Runs `kubectl`, as the administrator unless another kubeconfig is given, and resolves to its standard output.
    * @throws Error with its standard error when it exits with another code than 0.
    */
-  async kubectl(args: readonly string[], stdin?: string): Promise<string> {
-    const child = spawn(join(this.facts.assets, 'kubectl'), ['--kubeconfig', this.adminKubeconfigFile, ...args], {
+  async kubectl(args: readonly string[], stdin?: string, kubeconfig?: string): Promise<string> {
+    const file = kubeconfig === undefined ? this.adminKubeconfigFile : this.writeKubeconfig(kubeconfig);
+    const child = spawn(join(this.facts.assets, 'kubectl'), ['--kubeconfig', file, ...args], {
       stdio: ['pipe', 'pipe', 'pipe'],
     });
     child.stdin.end(stdin);
@@ -154,6 +188,13 @@ export class ClusterAccess {
   /** Closes the connections of `request` and `lines`. */
   async close(): Promise<void> {
     await this.agent.destroy();
+  }
+
+  private writeKubeconfig(kubeconfig: string): string {
+    const name = createHash('sha256').update(kubeconfig).digest('hex').slice(0, 16);
+    const file = join(this.facts.directory, `${name}.kubeconfig`);
+    writeFileSync(file, kubeconfig, { mode: 0o600 });
+    return file;
   }
 
   private credentialLines(user: ClusterUser): string[] {
