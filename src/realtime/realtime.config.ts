@@ -1,0 +1,43 @@
+import { type ConfigOf, defineConfig, setting } from '../config/define-config.js';
+import { duration, integer } from '../config/setting-types.js';
+
+export const realtimeConfig = defineConfig('realtime', {
+  eventBufferSize: setting('CROWSNEST_EVENT_BUFFER_SIZE', integer(1, 1_000_000), {
+    default: '1000',
+    description: 'Events kept while the event bus is not started yet; the oldest is dropped for one more.',
+  }),
+  streamKeepAliveMs: setting('CROWSNEST_STREAM_KEEP_ALIVE', duration({ minMs: 100, maxMs: 600_000 }), {
+    default: '15s',
+    description: 'A stream without traffic for this long gets a heartbeat.',
+  }),
+  streamStallMs: setting('CROWSNEST_STREAM_STALL_TIMEOUT', duration({ minMs: 100 }), {
+    default: '20s',
+    description: 'A stream whose client takes no byte for this long while data waits is cut.',
+  }),
+  streamMaxAgeMs: setting('CROWSNEST_STREAM_MAX_AGE', duration({ minMs: 1_000 }), {
+    default: '1h',
+    description: 'A stream ends after this time, give or take 10 %, and its client connects again.',
+  }),
+  streamRetryMs: setting('CROWSNEST_STREAM_RETRY', duration({ minMs: 10, maxMs: 600_000 }), {
+    default: '3s',
+    description: 'How long clients wait before they connect again, give or take half.',
+  }),
+  streamsPerPrincipal: setting('CROWSNEST_STREAMS_PER_PRINCIPAL', integer(1, 1_000_000), {
+    default: '100',
+    description: 'Streams that one principal may have open.',
+  }),
+  streamQueueEvents: setting('CROWSNEST_STREAM_QUEUE_EVENTS', integer(1, 1_000_000), {
+    default: '256',
+    description: 'Events that may wait for a slow stream client before it is told that it lags.',
+  }),
+  streamQueueBytes: setting('CROWSNEST_STREAM_QUEUE_BYTES', integer(1_024, 1 << 30), {
+    default: '262144',
+    description: 'Bytes of events that may wait for a slow stream client before it is told that it lags.',
+  }),
+  streamBudgetBytes: setting('CROWSNEST_STREAM_BUDGET_BYTES', integer(1_024, 2 ** 40), {
+    default: '134217728',
+    description: 'Bytes of events that may wait for all slow stream clients together.',
+  }),
+});
+
+export type RealtimeConfig = ConfigOf<typeof realtimeConfig>;
