@@ -1,0 +1,13 @@
+export {
+  type ChildStatus,
+  FRESHNESSES,
+  type Freshness,
+  HEALTHS,
+  type Health,
+  type Resource,
+  type ResourceStatus,
+  ROLLOUTS,
+  type Rollout,
+} from './resource.js';
+export type { ResourceChanged } from './resource-events.js';
+export { ResourcesService, type WorkflowHealth } from './resources.service.js';

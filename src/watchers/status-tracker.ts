@@ -1,0 +1,5 @@
+import { Injectable } from '@nestjs/common';
+@Injectable()
+export class StatusTracker {
+  evaluate(_resourceId: string): void {}
+}
