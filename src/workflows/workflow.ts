@@ -30,26 +30,42 @@ export interface WorkflowDefinition {
   readonly edges: readonly WorkflowEdge[];
 }
 
-export interface Workflow extends WorkflowDefinition {
+export const WORKFLOW_STATES = ['active', 'archiving', 'archived'] as const;
+/** `archiving` while the archive run lasts, `archived` after it: nothing of it is watched any more. */
+export type WorkflowState = (typeof WORKFLOW_STATES)[number];
+
+/** What is stored of a workflow itself. */
+export interface StoredWorkflow extends WorkflowDefinition {
   readonly id: string;
+  /** Its cluster's. */
   readonly tenantId: string;
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
-  /** `archiving` while the archive run lasts, `archived` after it: nothing of it is watched any more. */
-  readonly state: 'active' | 'archiving' | 'archived';
-  /** Grows with every PUT of the definition; runs name the revision they applied. */
+  readonly state: WorkflowState;
+  /** Grows with every PUT that changes the definition; runs name the revision they applied. */
   readonly revision: number;
   /** Grows with every change of the stored object; `PUT` carries it. */
   readonly version: number;
+  readonly createdAt: string;
+  readonly createdBy: string;
+  readonly updatedAt: string;
+}
+
+/** How a workflow is, summed up from its resources and runs. */
+export interface WorkflowStatus {
   /** Worst health of its resources; null before the first execution. */
   readonly health: Health | null;
   readonly since: string | null;
   /** Resources by health, only those above zero. */
   readonly counts: Readonly<Partial<Record<Health, number>>>;
   readonly lastRun: RunSummary | null;
-  readonly createdAt: string;
-  readonly createdBy: string;
-  readonly updatedAt: string;
+}
+
+export interface Workflow extends StoredWorkflow, WorkflowStatus {}
+
+/** A workflow in lists: without the nodes and edges, of which one workflow may have a megabyte. */
+export interface WorkflowSummary extends Omit<StoredWorkflow, 'nodes' | 'edges'>, WorkflowStatus {
+  readonly nodeCount: number;
 }
 
 export const RUN_STATES = ['running', 'succeeded', 'failed', 'cancelled'] as const;
