@@ -41,7 +41,10 @@ export class DatabaseConnection implements Runnable {
     for (;;) {
       signal.throwIfAborted();
       try {
-        await this.connection.openUri(this.address.uri, { dbName: this.address.databaseName, serverSelectionTimeoutMS: 2_000 });
+        await this.connection.openUri(this.address.uri, {
+          dbName: this.address.databaseName,
+          serverSelectionTimeoutMS: 2_000,
+        });
         break;
       } catch (error) {
         const retryInMs = backoff.next();

@@ -8,7 +8,8 @@ export const lifecycleConfig = defineConfig('lifecycle', {
   }),
   drainDelayMs: setting('CROWSNEST_DRAIN_DELAY', duration({ maxMs: 300_000 }), {
     default: '0s',
-    description: 'How long the service still answers everything after it turned not ready, for load balancers to notice.',
+    description:
+      'How long the service still answers everything after it turned not ready, for load balancers to notice.',
   }),
   cutGraceMs: setting('CROWSNEST_SHUTDOWN_CUT_GRACE', duration({ maxMs: 10_000 }), {
     default: '250ms',

@@ -79,9 +79,7 @@ export class Lifecycle {
   private async stopPhase(phase: Phase, deadline: number): Promise<Unstopped> {
     const begun = this.clock.monotonic();
     const late = new AbortController();
-    const timer = this.clock.after(Math.max(0, deadline - begun), () =>
-      late.abort(new StopReason(`phase ${phase}`)),
-    );
+    const timer = this.clock.after(Math.max(0, deadline - begun), () => late.abort(new StopReason(`phase ${phase}`)));
     const results = await Promise.all(
       this.registry.of(phase).map((runnable) => this.stopOne(runnable, late.signal, phase)),
     );

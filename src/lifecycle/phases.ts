@@ -5,15 +5,7 @@
  * nodes while it can still write; streams say goodbye while the HTTP server still carries them; the HTTP server goes
  * before the data that its last requests need; the store is last, because everything writes to it.
  */
-export const PHASES = [
-  'store',
-  'database',
-  'http',
-  'streams',
-  'monitors',
-  'executor',
-  'watchers',
-] as const;
+export const PHASES = ['store', 'database', 'http', 'streams', 'monitors', 'executor', 'watchers'] as const;
 
 export type Phase = (typeof PHASES)[number];
 

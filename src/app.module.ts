@@ -1,0 +1,42 @@
+import { type DynamicModule, Global, Module } from '@nestjs/common';
+import { AuthModule } from './auth/index.js';
+import { ConfigModule, type LoadedConfig } from './config/index.js';
+import { DatabaseModule } from './database/index.js';
+import { HealthModule } from './health/health.module.js';
+import { HttpModule } from './http/index.js';
+import { LifecycleModule } from './lifecycle/index.js';
+import { MetricsModule } from './metrics/index.js';
+import { CLOCK, type Clock } from './runtime/clock.js';
+import { RANDOM, type Random } from './runtime/random.js';
+
+export interface AppOptions {
+  readonly config: LoadedConfig;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** The only place that knows every room. */
+@Global()
+@Module({})
+export class AppModule {
+  static forRoot({ config, clock, random }: AppOptions): DynamicModule {
+    const ambient = [
+      { provide: CLOCK, useValue: clock },
+      { provide: RANDOM, useValue: random },
+    ];
+    return {
+      module: AppModule,
+      imports: [
+        ConfigModule.forRoot(config),
+        LifecycleModule,
+        MetricsModule,
+        DatabaseModule,
+        AuthModule,
+        HttpModule,
+        HealthModule,
+      ],
+      providers: ambient,
+      exports: ambient,
+    };
+  }
+}

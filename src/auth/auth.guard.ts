@@ -1,0 +1,65 @@
+import { type CanActivate, type ExecutionContext, Inject, Injectable } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import type { Request } from 'express';
+import { AppError } from '../errors/app-error.js';
+import { CLOCK, type Clock } from '../runtime/clock.js';
+import { ACCESS, type Access, type AuthenticatedRequest } from './access.decorators.js';
+import { principalOf } from './api-key.js';
+import { type AuthConfig, authConfig } from './auth.config.js';
+import { FailedLogins } from './failed-logins.js';
+import { ALL_TENANTS, type Principal, hasRole } from './principal.js';
+
+/** Who calls a service that serves loopback only, where every local user is the owner. */
+const LOCAL: Principal = { kind: 'user', id: 'local', role: 'admin', tenantId: ALL_TENANTS };
+
+/** Bearer credential to principal, principal against the route's role. A route that says nothing is refused. */
+@Injectable()
+export class AuthGuard implements CanActivate {
+  private readonly failedLogins: FailedLogins;
+
+  constructor(
+    private readonly reflector: Reflector,
+    @Inject(authConfig.token) private readonly config: AuthConfig,
+    @Inject(CLOCK) clock: Clock,
+  ) {
+    this.failedLogins = new FailedLogins(config.failedLoginsPerAddress, clock);
+  }
+
+  canActivate(context: ExecutionContext): boolean {
+    const targets = [context.getHandler(), context.getClass()];
+    const access = this.reflector.getAllAndOverride<Access | undefined>(ACCESS, targets);
+    if (access === 'public' || (access === 'metrics' && this.config.metricsPublic)) return true;
+    const role = access === 'metrics' ? 'viewer' : access?.role;
+    const request = context.switchToHttp().getRequest<Request & AuthenticatedRequest>();
+    const principal = this.authenticate(request);
+    if (!role || !hasRole(principal, role)) {
+      throw new AppError(
+        'auth.forbidden',
+        `this needs the role ${role ?? 'of nobody'}; "${principal.id}" is ${principal.role}`,
+      );
+    }
+    request.principal = principal;
+    return true;
+  }
+
+  private authenticate(request: Request): Principal {
+    const { apiKeys } = this.config;
+    if (!apiKeys) return LOCAL;
+    const address = request.socket.remoteAddress ?? '';
+    const blockedForMs = this.failedLogins.blockedForMs(address);
+    if (blockedForMs > 0) {
+      throw new AppError('request.rate_limited', 'too many wrong credentials came from this address; try later', {
+        headers: { 'Retry-After': String(Math.ceil(blockedForMs / 1_000)) },
+      });
+    }
+    const secret = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
+    const principal = secret === undefined ? undefined : principalOf(apiKeys, secret);
+    if (principal) return principal;
+    if (secret !== undefined) this.failedLogins.record(address);
+    const detail =
+      secret === undefined
+        ? 'send a key of CROWSNEST_API_KEYS as "Authorization: Bearer <secret>"'
+        : 'the key is not one of CROWSNEST_API_KEYS';
+    throw new AppError('auth.required', detail, { headers: { 'WWW-Authenticate': 'Bearer realm="crowsnest"' } });
+  }
+}

@@ -1,0 +1,16 @@
+export { ACCESS, type Access, CurrentPrincipal, MetricsAccess, Public, Roles } from './access.decorators.js';
+export { type AuthConfig, authConfig } from './auth.config.js';
+export { AuthModule } from './auth.module.js';
+export { isLoopbackAddress, isLoopbackHost } from './loopback.js';
+export {
+  ALL_TENANTS,
+  DEFAULT_TENANT,
+  type Principal,
+  type Role,
+  ROLES,
+  SYSTEM_SCOPE,
+  type Scope,
+  hasRole,
+  isInScope,
+  tenantFilter,
+} from './principal.js';

@@ -1,0 +1,31 @@
+import { type ConfigOf, defineConfig, setting } from '../config/define-config.js';
+import { integer, list, text } from '../config/setting-types.js';
+
+const origin = text('an origin like https://dash.example.com', /^https?:\/\/[^/\s]+$/);
+
+export const httpConfig = defineConfig('server', {
+  port: setting('PORT', integer(0, 65_535), { default: '3000', description: 'Port of the API; 0 takes a free one.' }),
+  host: setting('HOST', text('an IP address or localhost', /^\S+$/), {
+    default: '127.0.0.1',
+    description: 'Address to listen on. Anything but loopback needs CROWSNEST_API_KEYS.',
+  }),
+  allowedHosts: setting('CROWSNEST_ALLOWED_HOSTS', list(text('a host name', /^[a-z0-9.-]+$/i)), {
+    default: '',
+    description: 'Names under which browsers and proxies reach the service, besides addresses and cluster-local names.',
+    example: 'crowsnest.example.com',
+  }),
+  corsOrigins: setting('CROWSNEST_CORS_ORIGINS', list(origin), {
+    default: 'http://localhost:5173',
+    description: 'Other origins whose pages may use the API; without keys, the default lets a local dashboard in.',
+  }),
+  maxConnections: setting('CROWSNEST_MAX_CONNECTIONS', integer(1, 1_000_000), {
+    default: '10000',
+    description: 'Connections in all; one more is closed at once.',
+  }),
+  connectionsPerAddress: setting('CROWSNEST_CONNECTIONS_PER_ADDRESS', integer(1, 1_000_000), {
+    default: '50',
+    description: 'Connections from one address; loopback is not counted. Raise it behind a proxy.',
+  }),
+});
+
+export type HttpConfig = ConfigOf<typeof httpConfig>;

@@ -1,0 +1,20 @@
+import { Global, Module } from '@nestjs/common';
+import { MongooseModule } from '@nestjs/mongoose';
+import { LifecycleRegistry } from '../lifecycle/index.js';
+import { HttpServer } from './http-server.js';
+import { idempotencyKeySchema } from './idempotency-key.schema.js';
+import { IdempotencyKeysRepository } from './idempotency-keys.repository.js';
+import { IndexController } from './index.controller.js';
+
+@Global()
+@Module({
+  imports: [MongooseModule.forFeature([{ name: 'IdempotencyKey', schema: idempotencyKeySchema }])],
+  controllers: [IndexController],
+  providers: [HttpServer, IdempotencyKeysRepository],
+  exports: [HttpServer, IdempotencyKeysRepository],
+})
+export class HttpModule {
+  constructor(registry: LifecycleRegistry, server: HttpServer) {
+    registry.register('http', server);
+  }
+}

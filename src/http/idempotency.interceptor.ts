@@ -1,0 +1,76 @@
+import { createHash } from 'node:crypto';
+import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor } from '@nestjs/common';
+import type { Request, Response } from 'express';
+import { type Observable, from, lastValueFrom, of } from 'rxjs';
+import type { AuthenticatedRequest } from '../auth/access.decorators.js';
+import { AppError } from '../errors/app-error.js';
+import { IdempotencyKeysRepository } from './idempotency-keys.repository.js';
+
+const KEY = /^[\x21-\x7e]{1,128}$/;
+
+/**
+ * `Idempotency-Key` on a POST: the request is done once, repeats get the first one's answer for 24 h.
+ * https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
+ */
+@Injectable()
+export class IdempotencyInterceptor implements NestInterceptor {
+  constructor(private readonly keys: IdempotencyKeysRepository) {}
+
+  async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
+    const request = context.switchToHttp().getRequest<Request & AuthenticatedRequest>();
+    const response = context.switchToHttp().getResponse<Response>();
+    const key = request.get('idempotency-key');
+    const { principal } = request;
+    if (key === undefined || !principal) return next.handle();
+    if (!KEY.test(key)) {
+      throw AppError.invalid([{ path: 'Idempotency-Key', message: 'expected 1 to 128 visible ASCII characters' }]);
+    }
+    const claim = await this.keys.claim(principal, key, requestHash(request));
+    if (claim === 'other-request') {
+      throw new AppError(
+        'request.idempotency_key_reused',
+        'this Idempotency-Key came with another request; take a new key',
+      );
+    }
+    if (claim === 'running') {
+      throw new AppError(
+        'request.idempotency_key_running',
+        'the first request with this key still runs; repeat it later',
+        {
+          headers: { 'Retry-After': '1' },
+        },
+      );
+    }
+    if (claim === 'first') return from(this.run(next, response, principal, key));
+    response.status(claim.status).set('Idempotency-Replayed', 'true');
+    if (claim.location !== null) response.set('Location', claim.location);
+    return of(JSON.parse(claim.body));
+  }
+
+  private async run(
+    next: CallHandler,
+    response: Response,
+    principal: NonNullable<AuthenticatedRequest['principal']>,
+    key: string,
+  ): Promise<unknown> {
+    try {
+      const body: unknown = await lastValueFrom(next.handle());
+      const location = response.getHeader('Location');
+      await this.keys.answer(principal, key, {
+        status: response.statusCode,
+        location: typeof location === 'string' ? location : null,
+        body: JSON.stringify(body ?? null),
+      });
+      return body;
+    } catch (error) {
+      await this.keys.release(principal, key);
+      throw error;
+    }
+  }
+}
+
+function requestHash(request: Request): string {
+  const body: unknown = request.body;
+  const content = typeof body === 'string' ? body : JSON.stringify(body ?? null);
+  return createHash('sha256').update(`${request.method} ${request.originalUrl}\n${content}`).digest('hex');
+}

@@ -1,0 +1,17 @@
+export { ApiProblems } from './api-problems.js';
+export { dnsLabel, dnsSubdomain } from './dns-name.js';
+export { type HttpConfig, httpConfig } from './http.config.js';
+export { HttpModule } from './http.module.js';
+export { HttpServer } from './http-server.js';
+export { Idempotent } from './idempotency.js';
+export { labelFilter, labelSelectorQuery } from './label-selector.js';
+export {
+  type StoredLabel,
+  fromStoredLabels,
+  isLabelKey,
+  isLabelValue,
+  labelsSchema,
+  toStoredLabels,
+} from './labels.js';
+export { objectId, objectIdParam } from './object-id.js';
+export { type Page, cursorFilter, pageQuery, pageSchema, toPage } from './page.js';

@@ -1,0 +1,65 @@
+import { AppError, type FieldError } from '../errors/app-error.js';
+import { ERROR_CODES, type ErrorCode } from '../errors/error-codes.js';
+
+/** RFC 9457 problem details, with our stable `code` and, for bad input, the wrong fields. */
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly code: ErrorCode;
+  readonly errors?: readonly FieldError[];
+  readonly [member: string]: unknown;
+}
+
+export function problemOf(error: AppError, requestId: string | undefined): Problem {
+  const { status, title } = ERROR_CODES[error.code];
+  return {
+    type: 'about:blank',
+    title,
+    status,
+    detail: error.detail,
+    code: error.code,
+    ...(error.errors.length > 0 ? { errors: error.errors } : {}),
+    ...(requestId === undefined ? {} : { requestId }),
+    ...error.details,
+  };
+}
+
+interface StatusCarrier {
+  readonly status: number;
+  readonly type?: unknown;
+}
+
+/** Whatever was thrown, as an AppError; undefined when it is unknown and has to be logged in full and shown as `internal`. */
+export function knownError(error: unknown): AppError | undefined {
+  if (error instanceof AppError) return error;
+  if (!hasStatus(error)) return undefined;
+  // Express' body parsers and Nest's router throw errors with a status; their texts may echo the input.
+  switch (error.status) {
+    case 400:
+      return new AppError('request.malformed', bodyProblem(error), { cause: error });
+    case 404:
+      return new AppError('resource.not_found', 'there is no such route; see /docs for those that are', {
+        cause: error,
+      });
+    case 413:
+      return new AppError('request.too_large', 'the body is larger than 1 MiB', { cause: error });
+    case 415:
+      return new AppError('request.unsupported_media_type', 'the content type, charset or encoding is not supported', {
+        cause: error,
+      });
+    default:
+      return undefined;
+  }
+}
+
+function hasStatus(error: unknown): error is StatusCarrier {
+  return typeof error === 'object' && error !== null && 'status' in error && typeof error.status === 'number';
+}
+
+function bodyProblem(error: StatusCarrier): string {
+  if (error.type === 'entity.parse.failed') return 'the body is not valid JSON';
+  if (error.type === 'request.aborted') return 'the body ended before its time';
+  return 'the request cannot be read';
+}

@@ -1,0 +1,30 @@
+import { Logger } from '@nestjs/common';
+import type { RequestHandler } from 'express';
+import { requestContext } from '../logging/index.js';
+import type { Clock } from '../runtime/clock.js';
+import type { Random } from '../runtime/random.js';
+
+const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
+
+/**
+ * Gives each request an id (the caller's `X-Request-Id` if it is sane), echoes it, and logs one line when the answer is
+ * through. The query is not logged: it may hold a ticket.
+ */
+export function requestLog(clock: Clock, random: Random): RequestHandler {
+  const log = new Logger('Http');
+  return (request, response, next) => {
+    const given = request.get('x-request-id');
+    const requestId = given !== undefined && REQUEST_ID.test(given) ? given : random.uuid();
+    const begun = clock.monotonic();
+    response.set('X-Request-Id', requestId);
+    requestContext.run({ requestId }, () => {
+      response.once('close', () => {
+        const durationMs = Math.round(clock.monotonic() - begun);
+        const status = response.writableFinished || response.headersSent ? response.statusCode : 499;
+        const line = { message: 'request', method: request.method, path: request.path, status, durationMs };
+        requestContext.run({ requestId }, () => (status >= 500 ? log.warn(line) : log.debug(line)));
+      });
+      next();
+    });
+  };
+}
