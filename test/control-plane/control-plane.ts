@@ -18,6 +18,8 @@ export interface ControlPlaneOptions {
   readonly port?: number;
   /** Kept after `stop` and used again by the next start; without it a temporary one, removed by `stop`. */
   readonly dataDir?: string;
+  /** Further flags of the API server, such as `--http2-max-streams-per-connection=10`. */
+  readonly apiServerArgs?: readonly string[];
   readonly log?: (line: string) => void;
 }
 
@@ -106,7 +108,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
     for (const [name, args] of Object.entries(componentArguments(settings)) as [Component, string[]][]) {
       const managed = new ManagedProcess({
         name,
-        args,
+        args: name === 'kube-apiserver' ? [...args, ...(options.apiServerArgs ?? [])] : args,
         watchdog,
         command: join(assets, name),
         logFile: join(directory, 'logs', `${name}.log`),

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe } from '@jest/globals';
 import { ClusterAccess, type ClusterFacts } from '../control-plane/cluster-access.js';
-import { type ControlPlane, startControlPlane } from '../control-plane/control-plane.js';
+import { type ControlPlane, type ControlPlaneOptions, startControlPlane } from '../control-plane/control-plane.js';
 import { Kubelet } from '../control-plane/kubelet.js';
 
 const startTimeoutMs = 120_000;
@@ -28,11 +28,15 @@ export interface OwnCluster {
 }
 
 /** A `describe` with a control plane and a kubelet of its own, for tests that kill, pause or restart parts of it. */
-export function describeOwnCluster(name: string, define: (cluster: () => OwnCluster) => void): void {
+export function describeOwnCluster(
+  name: string,
+  define: (cluster: () => OwnCluster) => void,
+  options: ControlPlaneOptions = {},
+): void {
   const suite = (): void => {
     let own: OwnCluster | undefined;
     beforeAll(async () => {
-      const controlPlane = await startControlPlane();
+      const controlPlane = await startControlPlane(options);
       const kubelet = new Kubelet(controlPlane);
       own = { controlPlane, kubelet };
       await kubelet.start();
