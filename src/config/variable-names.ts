@@ -20,7 +20,7 @@ export function nearest(name: string, candidates: Iterable<string>): string {
 /** Levenshtein's distance, one row at a time. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, column) => column);
-  for (const [index, letter] of [...a].entries()) {
+  for (const [index, letter] of a.split('').entries()) {
     const next = [index + 1];
     for (let column = 1; column <= b.length; column += 1) {
       const substitution = (row[column - 1] ?? 0) + (letter === b[column - 1] ? 0 : 1);

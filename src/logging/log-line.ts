@@ -22,7 +22,7 @@ const MAX_DEPTH = 6;
 export function loggable(value: unknown, depth = 0): unknown {
   if (value instanceof Error) {
     const { name, message, stack, cause } = value;
-    const fields = loggableFields({ ...value }, depth);
+    const fields = loggableFields(value, depth);
     return { name, message, stack, ...fields, ...(cause === undefined ? {} : { cause: loggable(cause, depth + 1) }) };
   }
   if (typeof value === 'bigint') return value.toString();
