@@ -1,0 +1,36 @@
+export { type FieldConflict, type Refusal } from './apply-refusal.js';
+export {
+  CLUSTER_ACCESS_PROVIDER,
+  type ClusterAccess,
+  type ClusterAccessProvider,
+  type ClusterCredential,
+  type ClusterEndpoint,
+} from './cluster-access.js';
+export { type KindDefinition, KINDS, apiVersionOf, findKind, findKindByAlias, pathOf } from './kinds.js';
+export {
+  type ApiCall,
+  type ApiResponse,
+  type KubernetesApi,
+  KubernetesApiError,
+  type KubernetesFailure,
+  type StatusCause,
+  type WatchCall,
+} from './kubernetes-api.js';
+export { KubernetesApis } from './kubernetes-apis.js';
+export {
+  type ApplyOptions,
+  type ApplyResult,
+  type DeleteOptions,
+  FIELD_MANAGER,
+  type ObjectReference,
+  applyObject,
+  deleteObject,
+  getMetadata,
+} from './kubernetes-objects.js';
+export { KubernetesModule } from './kubernetes.module.js';
+export { LIST_PAGE_SIZE, type ListOptions, type ObjectPage, listObjects } from './list-objects.js';
+export { type FieldManager, managerNames, managersOf } from './managed-fields.js';
+export { type KubernetesObject, type ManagedFieldsEntry, type ObjectMeta, type OwnerReference } from './object-meta.js';
+export { serverVersion } from './server-version.js';
+export { PodServiceAccount } from './service-account.js';
+export { type WatchEvent, type WatchOptions, watchObjects } from './watch-objects.js';
