@@ -17,10 +17,15 @@ export interface Subscription {
   unsubscribe(): void;
 }
 
+export interface SubscriptionStats extends SubscriptionTotals {
+  active: number;
+  depth: number;
+}
+
 export interface BusStats {
   readonly published: ReadonlyMap<EventType, number>;
   /** By name of the subscription; `active` and `depth` are of those that are open. */
-  readonly subscriptions: ReadonlyMap<string, SubscriptionTotals & { active: number; depth: number }>;
+  readonly subscriptions: ReadonlyMap<string, Readonly<SubscriptionStats>>;
   /** Events lost because too many were published before `start`, or because they were published after `stop`. */
   readonly unrouted: number;
 }
@@ -121,12 +126,12 @@ export class EventBus implements Runnable {
     deadline.removeEventListener('abort', onAbort);
     this.state = 'stopped';
     this.buffer = [];
-    for (const subscription of [...this.subscriptions]) subscription.unsubscribe();
+    for (const subscription of this.subscriptions) subscription.unsubscribe();
     this.subjects.clear();
   }
 
   stats(): BusStats {
-    const subscriptions = new Map<string, SubscriptionTotals & { active: number; depth: number }>();
+    const subscriptions = new Map<string, SubscriptionStats>();
     for (const [name, totals] of this.totals) subscriptions.set(name, { ...totals, active: 0, depth: 0 });
     for (const { name, depth } of this.subscriptions) {
       const entry = subscriptions.get(name);

@@ -14,7 +14,7 @@ export interface StreamItem {
 }
 
 /**
- * Port: what stands behind the stream keys `<prefix>:<id>` and, for a topic with `collection`, the bare key.
+ * Port: what stands behind the stream keys `<prefix>:<id>`, or behind the bare key `<prefix>`, whose id is ''.
  * Implemented by the room that owns the state, registered at the broadcaster.
  */
 export interface StreamTopic {
@@ -22,6 +22,9 @@ export interface StreamTopic {
   readonly prefix: string;
   /** Throws AppError `resource.not_found` unless the principal may see what the key names. */
   authorize(principal: Principal, id: string): Promise<void>;
-  /** The current state, read after the call. */
+  /**
+   * The current state, read after the call and only what the principal may see. A change must be stored before it is
+   * published: then it is either in here or arrives as an event, and never both.
+   */
   snapshot(principal: Principal, id: string): Promise<readonly StreamItem[]>;
 }

@@ -1,0 +1,154 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { Counter, Gauge, type Registry } from 'prom-client';
+import { METRICS_REGISTRY } from '../metrics/metrics-registry.js';
+import { EventBus, type SubscriptionStats } from './event-bus.js';
+import { SseBroadcaster, type StreamStats } from './sse-broadcaster.js';
+
+/** One value, or one for each value of the label. */
+type Sample = number | Iterable<readonly [label: string, value: number]>;
+
+/** What the bus and the streams count, read at the moment of the scrape. */
+@Injectable()
+export class RealtimeMetrics {
+  constructor(
+    @Inject(METRICS_REGISTRY) private readonly registry: Registry,
+    private readonly bus: EventBus,
+    private readonly broadcaster: SseBroadcaster,
+  ) {
+    this.measureEvents();
+    this.measureStreams();
+  }
+
+  private measureEvents(): void {
+    const by = (pick: (stats: SubscriptionStats) => number) => (): Sample =>
+      [...this.bus.stats().subscriptions].map(([name, stats]) => [name, pick(stats)] as const);
+
+    this.counter('event_published_total', 'Events published on the bus', () => this.bus.stats().published, 'type');
+    this.counter(
+      'event_unrouted_total',
+      'Events lost around the start and stop of the bus',
+      () => this.bus.stats().unrouted,
+    );
+    this.gauge(
+      'event_subscriptions',
+      'Open subscriptions',
+      by((stats) => stats.active),
+      'subscription',
+    );
+    this.gauge(
+      'event_queue_length',
+      'Events that wait for a handler',
+      by((stats) => stats.depth),
+      'subscription',
+    );
+    this.counter(
+      'event_handled_total',
+      'Events given to a handler',
+      by((stats) => stats.handled),
+      'subscription',
+    );
+    this.counter(
+      'event_dropped_total',
+      'Events lost to a full queue',
+      by((stats) => stats.dropped),
+      'subscription',
+    );
+    this.counter(
+      'event_coalesced_total',
+      'Superseded states left out',
+      by((stats) => stats.coalesced),
+      'subscription',
+    );
+    this.counter(
+      'event_handler_errors_total',
+      'Events whose handler failed',
+      by((stats) => stats.errors),
+      'subscription',
+    );
+  }
+
+  private measureStreams(): void {
+    const of = (pick: (stats: StreamStats) => Sample) => (): Sample => pick(this.broadcaster.stats());
+
+    this.gauge(
+      'stream_sessions',
+      'Open event streams',
+      of((stats) => Object.entries(stats.sessionsByTopic)),
+      'topic',
+    );
+    this.gauge(
+      'stream_queued_bytes',
+      'Bytes that wait for slow clients',
+      of((stats) => stats.queuedBytes),
+    );
+    this.counter(
+      'stream_published_events_total',
+      'Changes published to stream keys',
+      of((stats) => stats.published),
+    );
+    this.counter(
+      'stream_sent_events_total',
+      'Changes written to clients',
+      of((stats) => stats.totals.events),
+    );
+    this.counter(
+      'stream_sent_bytes_total',
+      'Bytes written to clients',
+      of((stats) => stats.totals.bytes),
+    );
+    this.counter(
+      'stream_snapshots_total',
+      'Snapshots sent to clients',
+      of((stats) => stats.totals.snapshots),
+    );
+    this.counter(
+      'stream_lagged_total',
+      'Times a client was told that it missed events',
+      of((stats) => stats.totals.lagged),
+    );
+    this.counter(
+      'stream_dropped_events_total',
+      'Changes given up for slow clients',
+      of((stats) => stats.totals.dropped),
+    );
+    this.counter(
+      'stream_coalesced_events_total',
+      'Superseded states left out',
+      of((stats) => stats.totals.coalesced),
+    );
+    this.counter(
+      'stream_stalled_total',
+      'Streams cut as the client took nothing',
+      of((stats) => stats.totals.stalled),
+    );
+  }
+
+  private counter(name: string, help: string, read: () => Sample, label?: string): void {
+    this.register(Counter<string>, name, help, read, label);
+  }
+
+  private gauge(name: string, help: string, read: () => Sample, label?: string): void {
+    this.register(Gauge<string>, name, help, read, label);
+  }
+
+  private register(
+    Metric: typeof Counter<string> | typeof Gauge<string>,
+    name: string,
+    help: string,
+    read: () => Sample,
+    label?: string,
+  ): void {
+    const metric = new Metric({
+      name: `crowsnest_${name}`,
+      help: `${help}.`,
+      labelNames: label === undefined ? [] : [label],
+      registers: [this.registry],
+      collect: () => {
+        const sample = read();
+        metric.reset();
+        if (typeof sample === 'number') metric.inc({}, sample);
+        else if (label !== undefined) for (const [value, count] of sample) metric.inc({ [label]: value }, count);
+      },
+    });
+  }
+}
