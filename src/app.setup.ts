@@ -26,10 +26,11 @@ export async function createApp(options: AppOptions, logger: LoggerService): Pro
     abortOnError: false,
   });
   const keyed = slice<AuthConfig>(options.config, authConfig).apiKeys !== undefined;
-  // The default origin is a convenience of a machine without keys; with keys, only what was set on purpose counts.
-  const corsOrigins = http.corsOrigins;
+  const { allowedHosts, corsOrigins } = http;
   app.use(requestLog(options.clock, options.random));
-  app.use(helmet({ contentSecurityPolicy: { directives: { 'upgrade-insecure-requests': null } } }));
+  // The service speaks plain HTTP; whoever puts TLS in front of it says what holds for his host.
+  const contentSecurityPolicy = { directives: { 'upgrade-insecure-requests': null } };
+  app.use(helmet({ contentSecurityPolicy, strictTransportSecurity: false }));
   app.use(
     siteGuard({
       loopbackOnly: !keyed && servesLoopbackOnly(options.config),

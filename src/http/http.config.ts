@@ -16,7 +16,7 @@ export const httpConfig = defineConfig('server', {
   }),
   corsOrigins: setting('CROWSNEST_CORS_ORIGINS', list(origin), {
     default: 'http://localhost:5173',
-    description: 'Other origins whose pages may use the API; without keys, the default lets a local dashboard in.',
+    description: 'Other origins whose pages may use the API; the default lets a dashboard under development in.',
   }),
   maxConnections: setting('CROWSNEST_MAX_CONNECTIONS', integer(1, 1_000_000), {
     default: '10000',

@@ -15,13 +15,14 @@ export function requestLog(clock: Clock, random: Random): RequestHandler {
   return (request, response, next) => {
     const given = request.get('x-request-id');
     const requestId = given !== undefined && REQUEST_ID.test(given) ? given : random.uuid();
+    const [path] = request.originalUrl.split('?', 1);
     const begun = clock.monotonic();
     response.set('X-Request-Id', requestId);
     requestContext.run({ requestId }, () => {
       response.once('close', () => {
         const durationMs = Math.round(clock.monotonic() - begun);
         const status = response.writableFinished || response.headersSent ? response.statusCode : 499;
-        const line = { message: 'request', method: request.method, path: request.path, status, durationMs };
+        const line = { message: 'request', method: request.method, path, status, durationMs };
         requestContext.run({ requestId }, () => (status >= 500 ? log.warn(line) : log.debug(line)));
       });
       next();

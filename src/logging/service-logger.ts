@@ -10,6 +10,9 @@ export interface ServiceLoggerOptions {
   readonly clock: Clock;
 }
 
+// What Nest tells of its own wiring is of interest to who debugs it only.
+const FRAMEWORK = new Set(['NestFactory', 'NestApplication', 'InstanceLoader', 'RoutesResolver', 'RouterExplorer']);
+
 /** Behind Nest's `Logger`: takes a text, an error, or `{ message, ...fields }`; the last text argument is the context. */
 export class ServiceLogger implements LoggerService {
   private readonly least: number;
@@ -19,7 +22,8 @@ export class ServiceLogger implements LoggerService {
   }
 
   log(message: unknown, ...rest: unknown[]): void {
-    this.emit('info', message, rest);
+    const isFramework = rest.some((each) => typeof each === 'string' && FRAMEWORK.has(each));
+    this.emit(isFramework ? 'debug' : 'info', message, rest);
   }
 
   warn(message: unknown, ...rest: unknown[]): void {
