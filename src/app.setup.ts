@@ -34,7 +34,7 @@ export async function createApp(options: AppOptions, logger: LoggerService): Pro
   app.use(
     siteGuard({
       loopbackOnly: !keyed && servesLoopbackOnly(options.config),
-      allowedHosts: http.allowedHosts,
+      allowedHosts,
       corsOrigins,
     }),
   );
