@@ -16,10 +16,14 @@ export interface TestDatabase {
   close(): Promise<void>;
 }
 
-/** An empty, migrated database of its own: on TEST_MONGODB_URI where that is set, else on an embedded store. */
+declare global {
+  /** Set by the Jest project `mongodb`, which runs the repositories' specs once more on TEST_MONGODB_URI. */
+  var testDatabase: 'server' | undefined;
+}
+
+/** An empty, migrated database of its own: on an embedded store, or in the project `mongodb` on a server. */
 export async function openTestDatabase(): Promise<TestDatabase> {
-  const server = process.env['TEST_MONGODB_URI'];
-  const source = server === undefined ? await embedded() : { uri: server, release: () => Promise.resolve() };
+  const source = globalThis.testDatabase === 'server' ? server() : await embedded();
   const connection = await mongoose
     .createConnection(source.uri, { dbName: `t_${randomUUID().slice(0, 13)}`, autoIndex: false })
     .asPromise();
@@ -40,6 +44,12 @@ export async function openTestDatabase(): Promise<TestDatabase> {
       await source.release();
     },
   };
+}
+
+function server(): { uri: string; release: () => Promise<void> } {
+  const uri = process.env['TEST_MONGODB_URI'];
+  if (uri === undefined) throw new Error('TEST_MONGODB_URI is not set');
+  return { uri, release: () => Promise.resolve() };
 }
 
 async function embedded(): Promise<{ uri: string; release: () => Promise<void> }> {
