@@ -146,6 +146,11 @@ export class WorkflowsRepository {
     return new Map(found.map(({ _id, name }) => [_id.toHexString(), name]));
   }
 
+  async idsOfCluster(scope: Scope, clusterId: string): Promise<string[]> {
+    const found = await this.model.find({ ...tenantFilter(scope), clusterId }, { _id: 1 }).lean<HasId[]>();
+    return found.map(({ _id }) => _id.toHexString());
+  }
+
   private async update(filter: object, change: { readonly $set: object; readonly $inc: object }) {
     const $set = { ...change.$set, updatedAt: new Date(this.clock.now()) };
     const document = await this.model

@@ -1,3 +1,4 @@
+import { SEALED_MARKER } from '../../sealing/index.js';
 import { isJsonObject, type JsonObject } from './json-structure.js';
 import type { Violation } from './violation.js';
 
@@ -6,7 +7,7 @@ const DATA_KEY = /^[-._a-zA-Z0-9]{1,253}$/;
 
 /**
  * `data` and `stringData` of a Secret. Checked here, because an API server that refuses a Secret repeats its values.
- * Messages name keys, never values.
+ * Messages name keys, never values. The marker of a sealed value passes: whether one is stored is asked when sealing.
  */
 export function checkSecretData(secret: JsonObject): Violation[] {
   return [
@@ -26,6 +27,7 @@ function checkMap(secret: JsonObject, field: string, check: (value: string) => s
     if (!DATA_KEY.test(key)) {
       return [{ path: [field, key], message: 'is not a key; expected letters, digits, "-", "_" and "."' }];
     }
+    if (value === SEALED_MARKER) return [];
     const problem = typeof value === 'string' ? check(value) : 'expected a text';
     return problem === null ? [] : [{ path: [field, key], message: problem }];
   });

@@ -1,4 +1,5 @@
 import type { FieldError } from '../../errors/app-error.js';
+import { formatPath } from '../../http/validation.pipe.js';
 
 export type Path = ReadonlyArray<string | number>;
 
@@ -6,19 +7,6 @@ export type Path = ReadonlyArray<string | number>;
 export interface Violation {
   readonly path: Path;
   readonly message: string;
-}
-
-const PLAIN_KEY = /^[A-Za-z_][A-Za-z0-9_-]*$/;
-
-/** `nodes[2].manifest.metadata.labels["app.kubernetes.io/name"]`. */
-export function formatPath(path: Path): string {
-  let text = '';
-  for (const segment of path) {
-    if (typeof segment === 'number') text += `[${segment}]`;
-    else if (PLAIN_KEY.test(segment)) text += text === '' ? segment : `.${segment}`;
-    else text += `[${JSON.stringify(segment)}]`;
-  }
-  return text;
 }
 
 export function toFieldErrors(violations: readonly Violation[]): FieldError[] {

@@ -1,8 +1,9 @@
 import { AppError, type FieldError } from '../../errors/app-error.js';
+import { formatPath } from '../../http/validation.pipe.js';
 import { findKind } from '../../kubernetes/kinds.js';
 import { isJsonObject } from './json-structure.js';
 import { parseStrictYaml, YamlError, type YamlDocument } from './strict-yaml.js';
-import { formatPath, type Path, type Violation } from './violation.js';
+import type { Path, Violation } from './violation.js';
 
 export interface YamlNode {
   readonly id: string;

@@ -1,0 +1,41 @@
+import { Injectable } from '@nestjs/common';
+import type { Principal } from '../auth/principal.js';
+import { AppError } from '../errors/app-error.js';
+import { EventBus, SseBroadcaster, type StreamItem, type StreamTopic } from '../realtime/index.js';
+import { ResourcesService } from '../watchers/index.js';
+import { RunsRepository } from './runs/runs.repository.js';
+import type { Run } from './workflow.js';
+import { WorkflowsRepository } from './workflows.repository.js';
+
+/** What stands behind `workflow:<id>`: its resources and its last run. The watchers publish the resources' changes. */
+@Injectable()
+export class WorkflowStreamTopic implements StreamTopic {
+  readonly prefix = 'workflow';
+
+  constructor(
+    private readonly workflows: WorkflowsRepository,
+    private readonly runs: RunsRepository,
+    private readonly resources: ResourcesService,
+    broadcaster: SseBroadcaster,
+    bus: EventBus,
+  ) {
+    broadcaster.registerTopic(this);
+    bus.subscribe('workflow streams', ['run.changed'], ({ payload: { run } }) => {
+      broadcaster.publish(`${this.prefix}:${run.workflowId}`, run.tenantId, runItem(run));
+    });
+  }
+
+  async authorize(principal: Principal, id: string): Promise<void> {
+    if (!(await this.workflows.exists(principal, id))) throw AppError.notFound('workflow');
+  }
+
+  async snapshot(principal: Principal, id: string): Promise<readonly StreamItem[]> {
+    const [resources, run] = await Promise.all([this.resources.snapshotItems(id), this.runs.last(principal, id)]);
+    return run === null ? resources : [...resources, runItem(run)];
+  }
+}
+
+/** A run as streams carry it. */
+export function runItem(run: Run): StreamItem {
+  return { eventType: 'run_update', entity: `run:${run.id}`, version: run.version, data: run };
+}

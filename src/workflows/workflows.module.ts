@@ -1,0 +1,53 @@
+import { Module } from '@nestjs/common';
+import { MongooseModule } from '@nestjs/mongoose';
+import { ClusterHealthModule } from '../cluster-health/index.js';
+import { LifecycleRegistry } from '../lifecycle/index.js';
+import { WatchersModule } from '../watchers/index.js';
+import { inventoryEntrySchema } from './inventory/inventory-entry.schema.js';
+import { InventoryRepository } from './inventory/inventory.repository.js';
+import { runSchema } from './runs/run.schema.js';
+import { RunsRepository } from './runs/runs.repository.js';
+import { WorkflowClusterUsage } from './workflow-cluster-usage.js';
+import { WorkflowList } from './workflow-list.js';
+import { WorkflowRemoval } from './workflow-removal.js';
+import { WorkflowSecrets } from './workflow-secrets.js';
+import { WorkflowStatuses } from './workflow-statuses.js';
+import { WorkflowStreamTopic } from './workflow-stream-topic.js';
+import { workflowSchema } from './workflow.schema.js';
+import { WorkflowsController } from './workflows.controller.js';
+import { WorkflowsMetrics } from './workflows.metrics.js';
+import { WorkflowsRepository } from './workflows.repository.js';
+import { WorkflowsService } from './workflows.service.js';
+
+/** Definitions of workflows, who owns which object, and their way into streams and metrics. */
+@Module({
+  imports: [
+    MongooseModule.forFeature([
+      { name: 'Workflow', schema: workflowSchema },
+      { name: 'InventoryEntry', schema: inventoryEntrySchema },
+      { name: 'Run', schema: runSchema },
+    ]),
+    ClusterHealthModule,
+    WatchersModule,
+  ],
+  controllers: [WorkflowsController],
+  providers: [
+    InventoryRepository,
+    RunsRepository,
+    WorkflowClusterUsage,
+    WorkflowList,
+    WorkflowRemoval,
+    WorkflowSecrets,
+    WorkflowStatuses,
+    WorkflowStreamTopic,
+    WorkflowsMetrics,
+    WorkflowsRepository,
+    WorkflowsService,
+  ],
+  exports: [WorkflowsService],
+})
+export class WorkflowsModule {
+  constructor(lifecycle: LifecycleRegistry, removal: WorkflowRemoval) {
+    lifecycle.register('executor', removal);
+  }
+}
