@@ -11,3 +11,5 @@ export {
 } from './resource.js';
 export type { ResourceChanged } from './resource-events.js';
 export { ResourcesService, type WorkflowHealth } from './resources.service.js';
+export { type WatchersConfig, watchersConfig } from './watchers.config.js';
+export { WatchersModule } from './watchers.module.js';

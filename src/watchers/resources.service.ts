@@ -26,7 +26,7 @@ export interface WorkflowHealth {
   readonly counts: Readonly<Partial<Record<Health, number>>>;
 }
 
-const WELL: readonly Health[] = ['healthy', 'completed', 'suspended'];
+const WELL: ReadonlySet<Health> = new Set(['healthy', 'completed', 'suspended']);
 
 /** What the executor of workflows needs of the watchers. Works on ids that were checked before: for all tenants. */
 @Injectable()
@@ -45,9 +45,10 @@ export class ResourcesService {
   /** Creates or re-points the resource of a node and has it watched. Called before each apply; idempotent. */
   async track(node: Omit<NodeObject, 'apiVersion'>): Promise<Resource> {
     const document = await this.store(node);
-    this.tracked.put(document);
+    const { id } = this.tracked.put(document);
     this.changes.publish(document);
     this.manager.requestReconcile();
+    this.tracker.evaluate(id);
     return toResource(document);
   }
 
@@ -78,7 +79,7 @@ export class ResourcesService {
         sighting.uid === object.uid &&
         !isOlder(sighting.resourceVersion, object.resourceVersion) &&
         document.freshness === 'live' &&
-        WELL.includes(document.health),
+        WELL.has(document.health),
       signal,
     );
   }

@@ -6,6 +6,7 @@ import type { Freshness, Health } from '../resource.js';
 import type { HealthGroup } from '../resource-health.js';
 import { NEEDS_FRESHNESS, shownHealth } from './resource-view.js';
 import { RESOURCE_MODEL, type ResourceDocument } from './resource.schema.js';
+import type { WatchedSet } from './tracked-resources.js';
 
 /** The object of one workflow node. */
 export interface NodeObject {
@@ -17,13 +18,6 @@ export interface NodeObject {
   readonly kind: string;
   readonly namespace: string;
   readonly name: string;
-}
-
-/** Resources whose status comes from one watch. `namespaces` null: all of them. */
-export interface WatchedSet {
-  readonly clusterId: string;
-  readonly kind: string;
-  readonly namespace: string;
 }
 
 export interface ResourceFilter {

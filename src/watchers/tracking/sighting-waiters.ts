@@ -55,6 +55,6 @@ export class SightingWaiters {
   /** Asks again after the stored document has changed. */
   recheck(resource: TrackedResource): void {
     if (resource.lastSighting === null) return;
-    for (const check of [...(this.waiting.get(resource.id) ?? [])]) check(resource, resource.lastSighting);
+    for (const check of this.waiting.get(resource.id) ?? []) check(resource, resource.lastSighting);
   }
 }

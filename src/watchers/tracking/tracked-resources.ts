@@ -8,6 +8,13 @@ export interface Sighting {
   readonly resourceVersion: string;
 }
 
+/** Resources whose status comes from one kind in one namespace. */
+export interface WatchedSet {
+  readonly clusterId: string;
+  readonly kind: string;
+  readonly namespace: string;
+}
+
 /** A watched resource in memory: its stored document as last read or written. */
 export interface TrackedResource {
   readonly id: string;
@@ -57,6 +64,14 @@ export class TrackedResources {
     for (const resources of this.bySet.get(setKey(clusterId, kind, namespace))?.values() ?? []) yield* resources;
   }
 
+  /** Kinds and namespaces that have tracked resources. */
+  sets(): WatchedSet[] {
+    return [...this.bySet.values()].flatMap((names) => {
+      const first = names.values().next().value?.values().next().value?.document;
+      return first ? [{ clusterId: first.clusterId.toString(), kind: first.kind, namespace: first.namespace }] : [];
+    });
+  }
+
   /** Takes over a stored document unless a newer one is known; drops one that is no longer watched. */
   put(document: ResourceDocument): TrackedResource {
     const id = document._id.toString();
@@ -102,7 +117,7 @@ export class TrackedResources {
     const documents = (await read()).filter(({ _id }) => !removed.has(_id.toString()));
     this.removedMeanwhile = undefined;
     const seen = new Set(documents.map((document) => this.put(document).id));
-    for (const id of [...this.byId.keys()]) {
+    for (const id of this.byId.keys()) {
       if (!seen.has(id) && (this.addedIn.get(id) ?? 0) < generation) this.remove(id);
     }
   }

@@ -1,0 +1,319 @@
+import { Backoff } from '../../runtime/backoff.js';
+import type { Clock } from '../../runtime/clock.js';
+import type { Random } from '../../runtime/random.js';
+import { StopReason } from '../../runtime/stop-reason.js';
+import { KubernetesApiError } from '../../kubernetes/kubernetes-api.js';
+import type { Freshness } from '../resource.js';
+import type { ClusterRecovery } from './cluster-recovery.js';
+import type { ListGate } from './list-gate.js';
+import { type WatchFailure, ShortWatch, UnreadableObject, classifyFailure } from './watch-failure.js';
+import type { WatchEvent, WatchSource, WatchTarget } from './watch-source.js';
+
+/** What a reflector needs to know of an object; nothing else of it is kept. */
+export interface Identified {
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly resourceVersion: string;
+}
+
+/** Where a reflector tells what it sees. Called in order, never concurrently, and must not throw. */
+export interface ReflectorSink<T extends Identified> {
+  /** The complete state at `resourceVersion`: what is not in it is gone. */
+  listed(objects: readonly T[], resourceVersion: string, startedAt: number): void;
+  changed(object: T): void;
+  /** The object's last state, with the resource version of its deletion. */
+  removed(object: T): void;
+  /** State or freshness of the reflector has changed. */
+  statusChanged(): void;
+}
+
+export type ReflectorState = 'listing' | 'watching' | 'waiting' | 'forbidden' | 'unauthorized' | 'stopped';
+
+export interface WatchProblem {
+  readonly verb: 'list' | 'watch';
+  readonly resource: string;
+  readonly namespace: string | null;
+  readonly message: string;
+}
+
+export interface ReflectorStatus {
+  readonly state: ReflectorState;
+  readonly freshness: Freshness;
+  /** Epoch milliseconds of the last list, event or bookmark. */
+  readonly lastEventAt: number | null;
+  /** Lists and watches that had to be begun again after a failure. */
+  readonly restarts: number;
+  readonly error: WatchProblem | null;
+}
+
+export interface ReflectorTiming {
+  readonly backoffBaseMs: number;
+  readonly backoffMaxMs: number;
+  /** Health after which the failures before are forgotten. */
+  readonly backoffResetMs: number;
+  readonly firstRetryMs: number;
+  readonly forbiddenRetryMaxMs: number;
+  readonly listPageSize: number;
+  /** Shortest `timeoutSeconds` of a watch; the longest is twice that. */
+  readonly watchTimeoutMs: number;
+}
+
+export interface ReflectorOptions<T extends Identified> {
+  readonly target: WatchTarget;
+  readonly source: WatchSource;
+  readonly sink: ReflectorSink<T>;
+  /** Reduces an object at once; null leaves it out. */
+  readonly reduce: (object: unknown) => T | null;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly listGate: ListGate;
+  readonly recovery: ClusterRecovery;
+  readonly timing: ReflectorTiming;
+}
+
+/** A watch that was open this long earns a quick retry after its cut. */
+const STEADY_MS = 10_000;
+const SHORT_WATCH_MS = 1_000;
+/** Cuts in a row without a single event after which the version itself is suspected: an unreadable line comes again. */
+const MAX_FRUITLESS_CUTS = 2;
+
+/**
+ * Keeps a complete and current picture of one kind in one or all namespaces: list, then watch from the list's resource
+ * version, for ever. Never gives up, never skips what it cannot read, and tells how fresh its picture is.
+ */
+export class Reflector<T extends Identified> {
+  private readonly backoff: Backoff;
+  private readonly forbiddenBackoff: Backoff;
+  private readonly abort = new AbortController();
+  private loop: Promise<void> | undefined;
+  private wake: (() => void) | undefined;
+  private current: ReflectorStatus = {
+    state: 'listing',
+    freshness: 'syncing',
+    lastEventAt: null,
+    restarts: 0,
+    error: null,
+  };
+  /** Where to watch from; null: list first. */
+  private resourceVersion: string | null = null;
+  private watchOpenedAt: number | null = null;
+  private watchEvents = 0;
+  private quickRetryUsed = false;
+  private wakeable = true;
+  private fruitlessCuts = 0;
+
+  constructor(private readonly options: ReflectorOptions<T>) {
+    const { timing, random } = options;
+    this.backoff = new Backoff({ baseMs: timing.backoffBaseMs, maxMs: timing.backoffMaxMs }, random);
+    this.forbiddenBackoff = new Backoff({ baseMs: timing.backoffBaseMs, maxMs: timing.forbiddenRetryMaxMs }, random);
+  }
+
+  get target(): WatchTarget {
+    return this.options.target;
+  }
+
+  get status(): ReflectorStatus {
+    return this.current;
+  }
+
+  start(): void {
+    this.loop ??= this.run(this.abort.signal);
+  }
+
+  /** Resolves when its list or watch has ended and no timer of it is left. */
+  async stop(): Promise<void> {
+    this.abort.abort(new StopReason(`watch of ${this.target.kind.plural}`));
+    await this.loop;
+    this.show({ state: 'stopped' });
+  }
+
+  /** Tries again at once if it waits: rights or credentials have changed. */
+  retryNow(): void {
+    this.backoff.reset();
+    this.forbiddenBackoff.reset();
+    this.wake?.();
+  }
+
+  private async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        if (this.resourceVersion === null) await this.options.listGate.run(() => this.list(signal), signal);
+        await this.watch(signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        await this.recover(error, signal);
+      }
+    }
+  }
+
+  private async list(signal: AbortSignal): Promise<void> {
+    const { clock, sink, timing } = this.options;
+    this.show({ state: 'listing' });
+    const startedAt = clock.now();
+    const found = new Map<string, T>();
+    let page = await this.listPage(timing.listPageSize, null, found, signal);
+    while (page.continueToken !== null) {
+      try {
+        page = await this.listPage(timing.listPageSize, page.continueToken, found, signal);
+      } catch (error) {
+        if (!(error instanceof KubernetesApiError) || error.failure !== 'gone') throw error;
+        // The token outlived the server's snapshot: whatever size it has, one answer cannot expire.
+        found.clear();
+        page = await this.listPage(0, null, found, signal);
+      }
+    }
+    signal.throwIfAborted();
+    this.resourceVersion = page.resourceVersion;
+    this.fruitlessCuts = 0;
+    this.current = { ...this.current, lastEventAt: clock.now() };
+    sink.listed([...found.values()], page.resourceVersion, startedAt);
+  }
+
+  private async listPage(
+    limit: number,
+    continueToken: string | null,
+    found: Map<string, T>,
+    signal: AbortSignal,
+  ): Promise<{ resourceVersion: string; continueToken: string | null }> {
+    const { items, ...page } = await this.options.source.list(this.target, { limit, continueToken, signal });
+    for (const item of items) {
+      const object = this.read(item);
+      if (object) found.set(object.uid, object);
+    }
+    return page;
+  }
+
+  private async watch(signal: AbortSignal): Promise<void> {
+    const { clock, random, source, timing } = this.options;
+    const resourceVersion = this.resourceVersion;
+    if (resourceVersion === null) throw new Error('a watch needs the resource version of a list');
+    this.watchOpenedAt = null;
+    this.watchEvents = 0;
+    const timeoutSeconds = Math.round((timing.watchTimeoutMs * (1 + random.float())) / 1000);
+    const events = await source.watch(this.target, { resourceVersion, timeoutSeconds, signal });
+    this.watchOpenedAt = clock.monotonic();
+    this.forbiddenBackoff.reset();
+    this.show({ state: 'watching', freshness: 'live', error: null });
+    for await (const event of events) {
+      if (signal.aborted) return;
+      this.take(event);
+    }
+    if (this.watchEvents === 0 && clock.monotonic() - this.watchOpenedAt < SHORT_WATCH_MS) throw new ShortWatch();
+  }
+
+  private take(event: WatchEvent): void {
+    const { clock, sink } = this.options;
+    if (event.type === 'ERROR') throw event.error;
+    if (event.type === 'BOOKMARK') {
+      this.resourceVersion = event.resourceVersion;
+    } else {
+      const object = this.read(event.object);
+      if (object) {
+        if (event.type === 'DELETED') sink.removed(object);
+        else sink.changed(object);
+      }
+      this.resourceVersion = object?.resourceVersion ?? versionOf(event.object) ?? this.resourceVersion;
+    }
+    this.watchEvents += 1;
+    this.fruitlessCuts = 0;
+    this.current = { ...this.current, lastEventAt: clock.now() };
+  }
+
+  private read(object: unknown): T | null {
+    const reduced = this.options.reduce(object);
+    if (reduced && (reduced.uid === '' || reduced.name === '' || reduced.resourceVersion === '')) {
+      throw new UnreadableObject(this.target.kind.kind);
+    }
+    return reduced;
+  }
+
+  /** Decides what follows a failure, tells it, and waits as long as it takes. */
+  private async recover(error: unknown, signal: AbortSignal): Promise<void> {
+    const failure = classifyFailure(error);
+    const verb = this.resourceVersion === null ? 'list' : 'watch';
+    const problem: WatchProblem = {
+      verb,
+      resource: this.target.kind.plural,
+      namespace: this.target.namespace,
+      message: failure.message,
+    };
+    this.noteHealth();
+    if (this.mustRelist(failure)) this.resourceVersion = null;
+
+    const quick = !this.quickRetryUsed && (failure.remedy === 'relist' || failure.unreachable);
+    const delayMs = Math.max(this.delayAfter(failure, quick), failure.retryAfterMs ?? 0);
+    const state = failure.remedy === 'forbidden' || failure.remedy === 'unauthorized' ? failure.remedy : 'waiting';
+    this.show({
+      state,
+      // A cut is forgiven until the first retry has failed too.
+      freshness: quick ? this.current.freshness : 'stale',
+      restarts: this.current.restarts + 1,
+      error: problem,
+    });
+    this.quickRetryUsed = true;
+    await this.pause(delayMs, failure.unreachable && !quick && this.wakeable, signal);
+  }
+
+  private noteHealth(): void {
+    const { clock, timing } = this.options;
+    const openMs = this.watchOpenedAt === null ? 0 : clock.monotonic() - this.watchOpenedAt;
+    if (openMs >= Math.min(STEADY_MS, timing.backoffResetMs)) this.quickRetryUsed = false;
+    if (openMs >= timing.backoffResetMs) this.backoff.reset();
+  }
+
+  private mustRelist(failure: WatchFailure): boolean {
+    const openedInVain = this.watchOpenedAt !== null && this.watchEvents === 0;
+    if (failure.remedy === 'resume' && openedInVain) this.fruitlessCuts += 1;
+    this.watchOpenedAt = null;
+    return failure.remedy !== 'resume' || this.fruitlessCuts >= MAX_FRUITLESS_CUTS;
+  }
+
+  private delayAfter(failure: WatchFailure, quick: boolean): number {
+    if (quick) return Math.round(this.options.timing.firstRetryMs * this.options.random.float());
+    return failure.remedy === 'forbidden' ? this.forbiddenBackoff.next() : this.backoff.next();
+  }
+
+  /**
+   * Waits; ends early when it is stopped, told to retry, or the cluster answers again. A watch that failed at once after
+   * such an early end waits the next time in full: a server that answers probes but refuses watches is not hammered.
+   */
+  private async pause(delayMs: number, untilBack: boolean, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    const { clock, recovery } = this.options;
+    await new Promise<void>((resolve) => {
+      const end = (): void => {
+        timer.cancel();
+        leave?.();
+        signal.removeEventListener('abort', end);
+        this.wake = undefined;
+        resolve();
+      };
+      this.wakeable = true;
+      const timer = clock.after(delayMs, end);
+      const leave = untilBack
+        ? recovery.join(() => {
+            this.wakeable = false;
+            end();
+          })
+        : undefined;
+      signal.addEventListener('abort', end, { once: true });
+      this.wake = end;
+    });
+  }
+
+  private show(change: Partial<ReflectorStatus>): void {
+    const before = this.current;
+    this.current = { ...before, ...change };
+    const { state, freshness, error } = this.current;
+    if (state !== before.state || freshness !== before.freshness || error !== before.error) {
+      this.options.sink.statusChanged();
+    }
+  }
+}
+
+/** Of an object that is left out: the watch has passed it all the same. */
+function versionOf(object: unknown): string | undefined {
+  const { metadata } = object as { metadata?: { resourceVersion?: unknown } };
+  return typeof metadata?.resourceVersion === 'string' ? metadata.resourceVersion : undefined;
+}
