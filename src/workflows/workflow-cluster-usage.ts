@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { SYSTEM_SCOPE } from '../auth/principal.js';
 import { type ClusterObject, ClustersService, type ClusterUsage } from '../cluster-health/index.js';
 import { ResourcesService } from '../watchers/index.js';
@@ -11,8 +11,8 @@ export class WorkflowClusterUsage implements ClusterUsage {
   constructor(
     private readonly workflows: WorkflowsRepository,
     private readonly inventory: InventoryRepository,
-    private readonly resources: ResourcesService,
-    clusters: ClustersService,
+    @Inject(ResourcesService) private readonly resources: Pick<ResourcesService, 'forget'>,
+    @Inject(ClustersService) clusters: Pick<ClustersService, 'registerUsage'>,
   ) {
     clusters.registerUsage(this);
   }

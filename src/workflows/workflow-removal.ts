@@ -1,4 +1,4 @@
-import { Injectable, Logger } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import { SYSTEM_SCOPE, type Scope } from '../auth/principal.js';
 import { AppError } from '../errors/app-error.js';
 import type { Runnable } from '../runtime/runnable.js';
@@ -24,7 +24,7 @@ export class WorkflowRemoval implements Runnable {
     private readonly workflows: WorkflowsRepository,
     private readonly inventory: InventoryRepository,
     private readonly runs: RunsRepository,
-    private readonly resources: ResourcesService,
+    @Inject(ResourcesService) private readonly resources: Pick<ResourcesService, 'forget'>,
   ) {}
 
   /** @throws AppError `resource.not_found`, `workflow.run_active`, `workflow.in_use` unless its objects are abandoned. */

@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { SEALED_MARKER, Sealer } from '../sealing/index.js';
 import { isJsonObject } from './definition/json-structure.js';
 import type { Violation } from './definition/violation.js';
@@ -16,7 +16,7 @@ const FIELDS = ['data', 'stringData'] as const;
 /** Seals, opens and masks the values of Secret manifests; every other manifest passes through. */
 @Injectable()
 export class WorkflowSecrets {
-  constructor(private readonly sealer: Sealer) {}
+  constructor(@Inject(Sealer) private readonly sealer: Pick<Sealer, 'seal' | 'open'>) {}
 
   /**
    * Nodes as they are stored. A value that is `SEALED_MARKER` stays what it was in the stored node of the same id, and

@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import type { Scope } from '../auth/principal.js';
 import { ResourcesService } from '../watchers/index.js';
 import { RunsRepository } from './runs/runs.repository.js';
@@ -10,7 +10,7 @@ const NEVER_EXECUTED: WorkflowStatus = { health: null, since: null, counts: {}, 
 @Injectable()
 export class WorkflowStatuses {
   constructor(
-    private readonly resources: ResourcesService,
+    @Inject(ResourcesService) private readonly resources: Pick<ResourcesService, 'healthOf'>,
     private readonly runs: RunsRepository,
   ) {}
 

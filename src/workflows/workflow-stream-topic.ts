@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import type { Principal } from '../auth/principal.js';
 import { AppError } from '../errors/app-error.js';
 import { EventBus, SseBroadcaster, type StreamItem, type StreamTopic } from '../realtime/index.js';
@@ -15,9 +15,9 @@ export class WorkflowStreamTopic implements StreamTopic {
   constructor(
     private readonly workflows: WorkflowsRepository,
     private readonly runs: RunsRepository,
-    private readonly resources: ResourcesService,
-    broadcaster: SseBroadcaster,
-    bus: EventBus,
+    @Inject(ResourcesService) private readonly resources: Pick<ResourcesService, 'snapshotItems'>,
+    @Inject(SseBroadcaster) broadcaster: Pick<SseBroadcaster, 'registerTopic' | 'publish'>,
+    @Inject(EventBus) bus: Pick<EventBus, 'subscribe'>,
   ) {
     broadcaster.registerTopic(this);
     bus.subscribe('workflow streams', ['run.changed'], ({ payload: { run } }) => {

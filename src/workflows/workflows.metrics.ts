@@ -23,8 +23,8 @@ export class WorkflowsMetrics {
   constructor(
     @Inject(METRICS_REGISTRY) registry: Registry,
     private readonly workflows: WorkflowsRepository,
-    private readonly resources: ResourcesService,
-    private readonly clusters: ClustersService,
+    @Inject(ResourcesService) private readonly resources: Pick<ResourcesService, 'healthOf'>,
+    @Inject(ClustersService) private readonly clusters: Pick<ClustersService, 'get'>,
   ) {
     const gauge: Gauge<'cluster' | 'namespace' | 'workflow' | 'health'> = new Gauge({
       name: 'crowsnest_workflow_health',

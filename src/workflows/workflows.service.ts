@@ -1,4 +1,4 @@
-import { Injectable, Logger } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import mongoose from 'mongoose';
 import type { Principal, Scope } from '../auth/principal.js';
 import { ClustersService } from '../cluster-health/index.js';
@@ -41,7 +41,7 @@ export class WorkflowsService {
 
   constructor(
     private readonly workflows: WorkflowsRepository,
-    private readonly clusters: ClustersService,
+    @Inject(ClustersService) private readonly clusters: Pick<ClustersService, 'get'>,
     private readonly inventory: InventoryRepository,
     private readonly secrets: WorkflowSecrets,
     private readonly statuses: WorkflowStatuses,
