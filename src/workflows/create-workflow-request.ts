@@ -8,7 +8,12 @@ export const CreateWorkflowBody = z.unknown().transform((body, context): CreateW
   if (typeof body === 'string') return body;
   const parsed = CreateWorkflow.safeParse(body);
   if (parsed.success) return parsed.data;
-  for (const { path, message } of parsed.error.issues) context.addIssue({ code: 'custom', path, message });
+  for (const issue of parsed.error.issues) {
+    // Zod tells an unknown field at the object that has it.
+    const keys = issue.code === 'unrecognized_keys' ? issue.keys : [];
+    for (const key of keys) context.addIssue({ code: 'custom', path: [...issue.path, key], message: 'is not a field' });
+    if (keys.length === 0) context.addIssue({ code: 'custom', path: issue.path, message: issue.message });
+  }
   return z.NEVER;
 });
 

@@ -41,12 +41,17 @@ export function parseStrictYaml(text: string): YamlDocument[] {
   if (!Array.isArray(parsed)) return [];
   return parsed.flatMap((document: Document.Parsed) => {
     const problem = document.errors[0] ?? document.warnings[0];
-    if (problem !== undefined) throw new YamlError(problem.message, lines.linePos(problem.pos[0]).line);
+    if (problem !== undefined) throw new YamlError(withoutSource(problem.message), lines.linePos(problem.pos[0]).line);
     refuseKeys(document, lines);
     const value: unknown = document.toJS();
     if (value === null || value === undefined) return [];
     return [{ value, lineOf: (path: ReadonlyArray<string | number>) => lineOf(document, lines, path) }];
   });
+}
+
+/** The library quotes the text, which may be a Secret, after a colon or in quotes. */
+function withoutSource(message: string): string {
+  return `is not valid YAML: ${message.split(/[:"'`]/, 1)[0]?.trim()}`;
 }
 
 /** Of YAML 1.1's scalars those that kubectl's parser knows too, and the octal numbers of YAML 1.2 that it takes as well. */

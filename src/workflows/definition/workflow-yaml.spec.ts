@@ -85,6 +85,17 @@ describe('parseWorkflowYaml', () => {
     expect(error).toContain(part);
   });
 
+  it('repeats nothing of a text that it cannot read', () => {
+    const canary = 'hunter2';
+    const places = ['a: [', 'a: "', "a: '", '- a\n b: ', '@', '%', 'a: |x\n', '}', 'a: b: ', '\t- ', 'a: 1\n', '!!x '];
+    const text = fc.array(fc.constantFrom(...places, `${canary}\n`, canary), { minLength: 1, maxLength: 8 });
+    fc.assert(
+      fc.property(text, (parts) => {
+        expect(errorsOf(parts.join('')).join()).not.toContain(canary);
+      }),
+    );
+  });
+
   it('refuses an alias bomb at once', () => {
     const bomb = `a: &a [${'x,'.repeat(10)}]\n${'b: [*a,*a,*a,*a]\n'.repeat(50)}`;
     expect(errorsOf(bomb)[0]).toContain('anchors');
