@@ -6,9 +6,13 @@ import type { SlimObject, SlimOf } from './slim-object.js';
 /** The kinds that appear as somebody's children. */
 export type ChildKind = 'ReplicaSet' | 'Pod' | 'Job';
 
-/** A child's health by itself. null: it has nothing to do any more, such as an old revision's ReplicaSet. */
-export function assessChild(child: SlimObject, now: number): Assessment | null {
-  if (child.kind === 'Pod') return assessPod(child, now);
+/**
+ * A child's health by itself. null: it has nothing to do any more, such as an old revision's ReplicaSet.
+ *
+ * @param podDeadlineMs How long a pod may take to become ready; null when the owner has a deadline of its own.
+ */
+export function assessChild(child: SlimObject, now: number, podDeadlineMs: number | null): Assessment | null {
+  if (child.kind === 'Pod') return assessPod(child, now, podDeadlineMs);
   if (child.kind === 'Job') return assessDeletion(child, now) ?? assessJob(child);
   return child.kind === 'ReplicaSet' ? assessReplicaSet(child, now) : null;
 }

@@ -1,5 +1,6 @@
 import type { ChildStatus, Health } from '../resource.js';
 import { assessChild, type ChildKind } from './child-status.js';
+import { PROGRESS_DEADLINE_MS } from './deadline.js';
 import { soonest, type Assessment, type ExtractContext } from './extract-context.js';
 import type { SlimObject } from './slim-object.js';
 
@@ -37,16 +38,18 @@ interface AssessedChild {
  * Assesses the children and finds the pod that makes the owner degraded. A pod that has failed for good counts only while
  * nothing stands in for it: controllers leave evicted pods behind that were replaced long ago.
  *
- * @param replicas How many running pods the owner wants; null when its failed pods never count, as a Job retries them itself.
+ * @param replicas How many running pods the owner wants; null for Jobs: they retry failed pods themselves, and
+ *   have no deadline for pods that never start, so that each pod gets its own.
  */
 export function rollUpChildren(
   kinds: readonly ChildKind[],
   context: ExtractContext,
   replicas: number | null,
 ): ChildrenRollup {
+  const podDeadlineMs = replicas === null ? PROGRESS_DEADLINE_MS : null;
   const all: AssessedChild[] = [];
   for (const child of kinds.flatMap((kind) => context.children(kind))) {
-    const assessment = assessChild(child, context.now);
+    const assessment = assessChild(child, context.now, podDeadlineMs);
     if (assessment !== null) all.push({ child, assessment });
   }
   all.sort((a, b) => ORDER[a.assessment.health] - ORDER[b.assessment.health] || compareText(a.child, b.child));

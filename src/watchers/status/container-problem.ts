@@ -33,7 +33,7 @@ export function containerProblem(
     const repeats = pod.restartPolicy === 'Always' && container.restarts > 0;
     return isBadEnd(ended) || repeats ? ending(container, ended, who, null) : null;
   }
-  if (lastEnd === null) return null;
+  if (lastEnd === null || !wasCutShort(container, lastEnd, pod)) return null;
   const recoversInMs = recovery(container, lastEnd, pod, now);
   return recoversInMs === 'recovered' ? null : ending(container, lastEnd, who, recoversInMs);
 }
@@ -41,6 +41,11 @@ export function containerProblem(
 /** Reasons grow with Kubernetes: one that does not read like an error is text, not a failure. */
 function isFailure(waiting: string): boolean {
   return !isStarting(waiting) && (/^Err|Err(or)?$|BackOff$/.test(waiting) || isImageReason(waiting));
+}
+
+/** Servers are not meant to end at all; an init container that ran to its end before is repeated after a restart of the node. */
+function wasCutShort(container: ContainerTrouble, lastEnd: ContainerEnd, pod: PodState): boolean {
+  return isBadEnd(lastEnd) || (container.role !== 'init container' && pod.restartPolicy === 'Always');
 }
 
 export function isBadEnd(end: ContainerEnd): boolean {

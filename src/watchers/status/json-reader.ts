@@ -32,12 +32,11 @@ export function readTime(value: unknown): number | null {
   return Number.isNaN(time) ? null : time;
 }
 
-/** A flat map of strings; null when it is empty. */
+/** A flat map of strings, as labels are; null when it is empty. At most 64 entries are kept. */
 export function readStringMap(value: unknown): Readonly<Record<string, string>> | null {
-  const entries = Object.entries(readObject(value)).filter((entry): entry is [string, string] => {
-    return typeof entry[1] === 'string';
-  });
-  return entries.length === 0 ? null : Object.fromEntries(entries);
+  const entries = Object.entries(readObject(value)).filter(([, text]) => typeof text === 'string');
+  if (entries.length === 0) return null;
+  return Object.fromEntries(entries.slice(0, 64).map(([key, text]) => [cut(key, 317), cut(String(text), 63)]));
 }
 
 /** A message for people. Validation errors echo the refused value, which may be confidential: only the value is left out. */

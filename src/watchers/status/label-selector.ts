@@ -17,11 +17,13 @@ const NO_EXPRESSIONS: readonly LabelExpression[] = Object.freeze([]);
 /** Of `{matchLabels, matchExpressions}`. */
 export function readLabelSelector(value: unknown): LabelSelector {
   const raw = readObject(value);
-  const expressions = readObjects(raw.matchExpressions).map((each) => ({
-    key: readText(each.key) ?? '',
-    operator: readText(each.operator) ?? '',
-    values: readStrings(each.values),
-  }));
+  const expressions = readObjects(raw.matchExpressions)
+    .slice(0, 32)
+    .map((each) => ({
+      key: readText(each.key) ?? '',
+      operator: readText(each.operator) ?? '',
+      values: readStrings(each.values).slice(0, 64),
+    }));
   return {
     labels: readStringMap(raw.matchLabels),
     expressions: expressions.length === 0 ? NO_EXPRESSIONS : expressions,

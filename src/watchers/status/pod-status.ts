@@ -9,7 +9,7 @@ const UNSCHEDULABLE_GRACE_MS = 15_000;
 
 export function podStatus(pod: SlimOf<'Pod'>, context: ExtractContext): StatusDraft {
   const { state } = pod;
-  const own = assessPod(pod, context.now);
+  const own = assessPod(pod, context.now, PROGRESS_DEADLINE_MS);
   const wasReady = context.previous?.health === 'healthy' || context.previous?.reason === 'ReadinessLost';
   const lost = wasReady && own.health === 'progressing' && state.phase === 'Running';
   return {
@@ -25,8 +25,12 @@ export function podStatus(pod: SlimOf<'Pod'>, context: ExtractContext): StatusDr
   };
 }
 
-/** A pod's health by itself, as a resource and as a child. */
-export function assessPod(pod: SlimOf<'Pod'>, now: number): Assessment {
+/**
+ * A pod's health by itself, as a resource and as a child.
+ *
+ * @param deadlineMs How long it may take to become ready; null when its owner has a deadline of its own.
+ */
+export function assessPod(pod: SlimOf<'Pod'>, now: number, deadlineMs: number | null): Assessment {
   const { state } = pod;
   const deletion = assessDeletion(pod, now, state.node);
   if (deletion !== null) return deletion;
@@ -48,7 +52,7 @@ export function assessPod(pod: SlimOf<'Pod'>, now: number): Assessment {
     return assessed('degraded', problem.reason, problem.message, recheck);
   }
   if (state.unscheduled !== null) return assessUnscheduled(pod, now);
-  return state.phase === 'Running' ? assessRunning(pod, now) : assessStarting(pod, now);
+  return untilDeadline(state.phase === 'Running' ? assessRunning(pod) : assessStarting(pod), pod, now, deadlineMs);
 }
 
 function assessFailed({ name, state }: SlimOf<'Pod'>): Assessment {
@@ -70,36 +74,29 @@ function assessUnscheduled(pod: SlimOf<'Pod'>, now: number): Assessment {
   return remaining > 0 ? assessed('progressing', reason, text, remaining) : assessed('degraded', reason, text);
 }
 
-function assessRunning(pod: SlimOf<'Pod'>, now: number): Assessment {
-  const { state } = pod;
+function assessRunning({ name, state }: SlimOf<'Pod'>): Assessment {
   if (state.restartPolicy !== 'Always') {
-    return assessed('progressing', 'Running', `pod ${pod.name} runs until its containers end`);
+    return assessed('progressing', 'Running', `pod ${name} runs until its containers end`);
   }
   if (state.ready) return assessed('healthy');
   const ready = `${state.readyContainers} of ${state.containers} containers are ready`;
-  return untilDeadline(
-    state.notReadyReason ?? 'ContainersNotReady',
-    `pod ${pod.name} is not ready: ${ready}`,
-    state.readySince ?? state.startedAt ?? pod.createdAt,
-    now,
-  );
+  return assessed('progressing', state.notReadyReason ?? 'ContainersNotReady', `pod ${name} is not ready: ${ready}`);
 }
 
-function assessStarting(pod: SlimOf<'Pod'>, now: number): Assessment {
-  const { state } = pod;
+function assessStarting({ name, state }: SlimOf<'Pod'>): Assessment {
   const waiting = state.trouble.find((container) => container.waiting !== null)?.waiting;
   const where = state.node === null ? '' : ` on node ${state.node}`;
-  return untilDeadline(
-    waiting ?? 'ContainersStarting',
-    `pod ${pod.name} is starting${where}`,
-    state.startedAt ?? pod.createdAt,
-    now,
-  );
+  return assessed('progressing', waiting ?? 'ContainersStarting', `pod ${name} is starting${where}`);
 }
 
-/** Progressing, and degraded once it has taken longer than any rollout may. */
-function untilDeadline(reason: string, message: string, since: number | null, now: number): Assessment {
-  const remaining = (since ?? now) + PROGRESS_DEADLINE_MS - now;
-  if (remaining > 0) return assessed('progressing', reason, message, remaining);
-  return assessed('degraded', reason, `${message}, since ${new Date(since ?? now).toISOString()}`);
+/** Waiting to become ready is degraded once it has taken longer than any rollout may. Running to an end is not waiting. */
+function untilDeadline(own: Assessment, pod: SlimOf<'Pod'>, now: number, deadlineMs: number | null): Assessment {
+  const { state } = pod;
+  const runsToItsEnd = state.phase === 'Running' && state.restartPolicy !== 'Always';
+  if (own.health !== 'progressing' || deadlineMs === null || runsToItsEnd) return own;
+  const begun = state.phase === 'Running' ? state.readySince : null;
+  const since = begun ?? state.startedAt ?? pod.createdAt ?? now;
+  const remaining = since + deadlineMs - now;
+  if (remaining > 0) return { ...own, recheckAfterMs: remaining };
+  return assessed('degraded', own.reason, `${own.message ?? ''}, since ${new Date(since).toISOString()}`);
 }

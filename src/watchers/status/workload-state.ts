@@ -17,7 +17,6 @@ export interface DeploymentState extends ReplicaCounts {
   readonly recreate: boolean;
   /** Resolved to a number of replicas. */
   readonly maxUnavailable: number;
-  readonly availableCondition: Condition | null;
   readonly progressing: Condition | null;
   readonly replicaFailure: Condition | null;
 }
@@ -54,7 +53,6 @@ export function slimDeployment(raw: JsonObject): DeploymentState {
     recreate: strategy.type === 'Recreate',
     // The controller never lets both be zero: nothing could roll out then.
     maxUnavailable: surge === 0 && unavailable === 0 ? 1 : unavailable,
-    availableCondition: readCondition(status, 'Available'),
     progressing: readCondition(status, 'Progressing'),
     replicaFailure: readTrueCondition(status, 'ReplicaFailure'),
   };
