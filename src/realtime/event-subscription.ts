@@ -128,27 +128,29 @@ export class EventSubscription {
   }
 
   private readonly drain = (): void => {
-    this.scheduled = false;
+    // Stays scheduled until it is through, so that a handler which publishes does not start a second drain.
     this.reportDropped();
     for (let handled = 0; handled < EVENTS_PER_TURN; handled += 1) {
       const event = this.next();
       if (event === undefined) {
+        this.scheduled = false;
         this.settleIdle();
         return;
       }
       const pending = this.handle(event);
       if (pending) {
+        this.scheduled = false;
         this.handling = true;
         void pending.then(this.resume);
         return;
       }
     }
-    this.scheduled = true;
     setImmediate(this.drain);
   };
 
   private readonly resume = (): void => {
     this.handling = false;
+    this.scheduled = true;
     this.drain();
   };
 

@@ -153,11 +153,8 @@ export class SseSession {
   private async join(): Promise<void> {
     this.joining = true;
     try {
-      do {
-        await this.connection.ready();
-        this.tellLag();
-        await this.sendSnapshots();
-      } while (this.lagging && !this.connection.isOver);
+      this.tellLag();
+      await this.sendSnapshots();
       this.joining = false;
       this.flush();
     } catch (error) {
