@@ -1,0 +1,2 @@
+export { DataDirLockedError } from './data-dir-lock.js';
+export { startEmbeddedStore, type EmbeddedStore, type EmbeddedStoreOptions } from './embedded-store.js';
