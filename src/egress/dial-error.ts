@@ -21,7 +21,6 @@ const CUT = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED']);
 /** Tells the errors of sockets, resolvers and OpenSSL apart. Errors of our own pass as they are. */
 export function dialErrorOf(error: unknown, where: string): Error {
   if (error instanceof DialError || error instanceof AppError) return error;
-  if (error instanceof RangeError) return new DialError('dns', error.message, error);
   const [code, text] = codeAndText(error);
   if (DNS.has(code)) return new DialError('dns', `the name of ${where} cannot be resolved (${code})`, error);
   if (REFUSED.has(code)) return new DialError('refused', `${where} accepts no connection (${code})`, error);
@@ -30,10 +29,15 @@ export function dialErrorOf(error: unknown, where: string): Error {
   return new DialError('tls', `no trusted TLS connection to ${where}: ${text}`, error);
 }
 
-/** Of an AggregateError (several addresses tried) the last attempt's. */
+/** Of an AggregateError (several addresses tried) the last attempt's. Read by shape: errors of node may come from another realm. */
 function codeAndText(error: unknown): [string, string] {
-  const single = error instanceof AggregateError ? ((error.errors as unknown[]).at(-1) ?? error) : error;
-  if (!(single instanceof Error)) return ['', String(single)];
-  const code = 'code' in single && typeof single.code === 'string' ? single.code : '';
-  return [code, code === '' || single.message.includes(code) ? single.message : `${single.message} (${code})`];
+  const { code, message, errors } = shape(error);
+  if (Array.isArray(errors) && errors.length > 0) return codeAndText(errors.at(-1));
+  const known = typeof code === 'string' ? code : '';
+  const text = typeof message === 'string' ? message : 'unknown error';
+  return [known, known === '' || text.includes(known) ? text : `${text} (${known})`];
+}
+
+function shape(error: unknown): { code?: unknown; message?: unknown; errors?: unknown } {
+  return typeof error === 'object' && error !== null ? error : {};
 }

@@ -7,7 +7,7 @@ import type { Clock } from '../runtime/clock.js';
 import { DialError, dialErrorOf } from './dial-error.js';
 import type { EgressPolicy } from './egress-policy.js';
 import { EgressRefused } from './egress-refused.js';
-import { formatIp, parseHostAddress, parseIp } from './ip-address.js';
+import { type IpAddress, formatIp, parseHostAddress, parseIp } from './ip-address.js';
 
 export interface TlsTrust {
   /** PEM bundle; the system's roots if absent. */
@@ -73,7 +73,7 @@ export class GuardedDialer {
   }
 
   private async allowedAddresses(host: string, signal: AbortSignal): Promise<readonly LookupAddress[]> {
-    const literal = parseHostAddress(host);
+    const literal = readLiteral(host);
     const resolved = literal
       ? [{ address: formatIp(literal), family: literal.family }]
       : await abortable(this.resolveHost(host), signal);
@@ -103,6 +103,14 @@ export class GuardedDialer {
     } finally {
       timer.cancel();
     }
+  }
+}
+
+function readLiteral(host: string): IpAddress | undefined {
+  try {
+    return parseHostAddress(host);
+  } catch (error) {
+    throw new DialError('dns', `'${host}' is not a host name or an address`, error);
   }
 }
 

@@ -6,7 +6,7 @@ import type { ClusterAccess, ClusterAccessProvider } from './cluster-access.js';
 import { credentialSourceOf } from './credential-source.js';
 import { KubernetesApiError, type KubernetesApi } from './kubernetes-api.js';
 import { KubernetesClient } from './kubernetes-client.js';
-import { PodServiceAccount } from './service-account.js';
+import { PodServiceAccount, type ServiceAccount } from './service-account.js';
 import { UserAgent } from './user-agent.js';
 
 interface Registered {
@@ -27,8 +27,8 @@ export class KubernetesApis implements Runnable {
   constructor(
     private readonly dialer: GuardedDialer,
     @Inject(CLOCK) private readonly clock: Clock,
-    private readonly account: PodServiceAccount,
-    private readonly userAgent: UserAgent,
+    @Inject(PodServiceAccount) private readonly account: ServiceAccount,
+    @Inject(UserAgent) private readonly userAgent: { readonly value: string },
   ) {}
 
   /** Says where accesses come from. A call and no injected port: who registers clusters also checks them through this class. */

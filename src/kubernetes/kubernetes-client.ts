@@ -179,10 +179,10 @@ async function refusal(asked: AskedFor, exchange: Exchange): Promise<KubernetesA
   const retryAfter = headers['retry-after'];
   try {
     const body = await readBody(exchange, MAX_ERROR_BODY);
-    return statusError(asked, status, statusOf(JSON.parse(body.toString())), retryAfter);
+    return statusError(asked, status, statusOf(parse(body)), retryAfter);
   } catch (error) {
     // The refusal stands in the status line; a body that is no Status (a proxy's page, too large, cut) adds nothing.
-    if (error instanceof SyntaxError || error instanceof UnreadableBody || error instanceof ConnectionCut) {
+    if (error instanceof UnreadableBody || error instanceof ConnectionCut) {
       return statusError(asked, status, {}, retryAfter);
     }
     throw error;
@@ -192,9 +192,9 @@ async function refusal(asked: AskedFor, exchange: Exchange): Promise<KubernetesA
 function parse(body: Buffer): unknown {
   try {
     return JSON.parse(body.toString());
-  } catch (cause) {
-    // The parser's message repeats a piece of the text.
-    throw new UnreadableBody('the answer is not JSON', cause);
+  } catch {
+    // Without the parser's message as a cause: it repeats a piece of the text.
+    throw new UnreadableBody('the answer is not JSON');
   }
 }
 

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { type KindDefinition, apiVersionOf, pathOf } from './kinds.js';
 import { type ApiResponse, type KubernetesApi, KubernetesApiError } from './kubernetes-api.js';
 import { AS_METADATA, type ObjectMeta, asObject } from './object-meta.js';
@@ -155,10 +156,31 @@ function bound(
   };
 }
 
-/** An apply that changes nothing leaves the resource version as it was. */
+/**
+ * An apply that changes nothing leaves the resource version as it was. When a controller wrote between our two looks,
+ * the generation, which only the spec moves, tells the same for kinds that have one.
+ */
 function outcomeOf(existing: ObjectMeta | undefined, metadata: ObjectMeta): 'created' | 'configured' | 'unchanged' {
   if (!existing) return 'created';
-  return existing.resourceVersion === metadata.resourceVersion ? 'unchanged' : 'configured';
+  if (existing.resourceVersion === metadata.resourceVersion) return 'unchanged';
+  const isSame =
+    existing.generation !== undefined &&
+    existing.generation === metadata.generation &&
+    isDeepStrictEqual(appliedPart(existing), appliedPart(metadata));
+  return isSame ? 'unchanged' : 'configured';
+}
+
+/** What an apply can change of the metadata, the set of our fields included. */
+function appliedPart(metadata: ObjectMeta): unknown {
+  const own = metadata.managedFields?.find((entry) => entry.manager === FIELD_MANAGER && entry.operation === 'Apply');
+  const { labels, annotations, finalizers, ownerReferences } = metadata;
+  return { labels, finalizers, ownerReferences, annotations: withoutRevision(annotations), fields: own?.fieldsV1 };
+}
+
+/** The Deployment controller counts its rollouts in an annotation. */
+function withoutRevision(annotations: ObjectMeta['annotations'] = {}): Record<string, string> {
+  const { 'deployment.kubernetes.io/revision': _, ...others } = annotations;
+  return others;
 }
 
 function metadataOf(answer: ApiResponse, path: string): ObjectMeta {

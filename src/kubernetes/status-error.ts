@@ -6,7 +6,7 @@ export interface ApiStatus {
   readonly reason?: string;
   readonly message?: string;
   readonly details?: {
-    readonly causes?: readonly { readonly reason?: string; readonly field?: string; readonly message?: string }[];
+    readonly causes?: readonly RawCause[];
     readonly retryAfterSeconds?: number;
   };
 }
@@ -14,9 +14,15 @@ export interface ApiStatus {
 const MAX_TEXT = 1_000;
 const MAX_CAUSES = 50;
 
+interface RawCause {
+  readonly reason?: string;
+  readonly field?: string;
+  readonly message?: string;
+}
+
 /** Constant texts of Kubernetes that say something without naming a value. */
 const SAFE_MESSAGE =
-  /(^conflict with "[^"]*"(?: with subresource "[^"]*")? using \S+|field is immutable(?: when `immutable` is set)?|Required value|Too long|Duplicate value)/;
+  /(^conflict with "[^"]*"(?: with subresource "[^"]*")? using \S+|field is immutable(?: when `immutable` is set)?|field not declared in schema|expected (?:string|map|list|numeric|boolean)[^,:]{0,40}$|Required value|Too long|Duplicate value)/;
 
 /** `GET /api/v1/…` on a server: what was asked, for the error. */
 export interface AskedFor {
@@ -34,10 +40,10 @@ export function statusError(
 ): KubernetesApiError {
   const isSecret = concernsSecrets(asked.path);
   const reason = identifier(status.reason);
-  const failure = failureOf(httpStatus, reason);
-  const causes = (Array.isArray(status.details?.causes) ? status.details.causes : [])
-    .slice(0, MAX_CAUSES)
-    .map((cause) => causeOf(cause, isSecret));
+  const schemaCauses = httpStatus === 500 ? schemaCausesOf(status.message) : undefined;
+  const failure = schemaCauses ? 'invalid' : failureOf(httpStatus, reason);
+  const told = Array.isArray(status.details?.causes) ? status.details.causes : [];
+  const causes = (schemaCauses ?? told).slice(0, MAX_CAUSES).map((cause) => causeOf(cause, isSecret));
   const retryAfterMs = retryAfterOf(retryAfter, status.details?.retryAfterSeconds);
   const text = isSecret ? fieldsText(causes) : readable(status.message);
   const said = [`${httpStatus}${reason === undefined ? '' : ` ${reason}`}`, text].filter(Boolean).join(': ');
@@ -82,7 +88,22 @@ function failureOf(status: number, reason: string | undefined): KubernetesFailur
   }
 }
 
-function causeOf(cause: { reason?: string; field?: string; message?: string }, isSecret: boolean): StatusCause {
+/**
+ * An apply whose fields do not fit the schema is answered 500 with text only, seen on Kubernetes 1.36:
+ * `failed to create typed patch object (ns/name; apps/v1, Kind=Deployment): .spec.replicas: expected numeric, got string`.
+ * undefined for any other 500. What stands behind `got` is the value.
+ */
+function schemaCausesOf(message: unknown): readonly RawCause[] | undefined {
+  if (typeof message !== 'string' || !/^failed to (?:create typed patch|convert new) object /.test(message))
+    return undefined;
+  return [...message.matchAll(/(?:^|: |\n *)(\.[^\n:]*): ([^\n]*)/g)].map(([, field = '', text = '']) => ({
+    reason: 'FieldValueInvalid',
+    field: field.slice(1),
+    message: text.replace(/, got .*$/, ''),
+  }));
+}
+
+function causeOf(cause: RawCause, isSecret: boolean): StatusCause {
   const message = readable(cause.message);
   return {
     reason: identifier(cause.reason) ?? '',
@@ -100,9 +121,14 @@ function identifier(text: unknown): string | undefined {
   return typeof text === 'string' && /^[A-Za-z]{1,64}$/.test(text) ? text : undefined;
 }
 
-/** Bounded, and without control characters, which could forge a line of a log. */
+/**
+ * Bounded, and without control characters, which could forge a line of a log. Of a long text the end is kept too: a
+ * refused value, which may be a whole pod template, stands before what is wrong with it.
+ */
 function readable(text: unknown): string {
-  return typeof text === 'string' ? text.slice(0, MAX_TEXT).replaceAll(/\p{Cc}+/gu, ' ') : '';
+  if (typeof text !== 'string') return '';
+  const bounded = text.length <= MAX_TEXT ? text : `${text.slice(0, MAX_TEXT / 2)} … ${text.slice(-MAX_TEXT / 2)}`;
+  return bounded.replaceAll(/\p{Cc}+/gu, ' ');
 }
 
 function retryAfterOf(header: string | undefined, seconds: number | undefined): number | undefined {

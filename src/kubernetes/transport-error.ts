@@ -11,6 +11,12 @@ export function transportError(error: unknown, asked: AskedFor): KubernetesApiEr
   if (error instanceof DialError)
     return new KubernetesApiError(error.failure, `${where}: ${error.message}`, { cause: error });
   if (error instanceof AppError) return new KubernetesApiError('unauthorized', error.detail, { cause: error });
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   return new KubernetesApiError('cut', `${where}: ${message}`, { cause: error });
+}
+
+/** By shape: errors of node may come from another realm. */
+function messageOf(error: unknown): string {
+  const message = typeof error === 'object' && error !== null && 'message' in error ? error.message : undefined;
+  return typeof message === 'string' ? message : 'unknown error';
 }

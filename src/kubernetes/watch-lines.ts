@@ -31,7 +31,7 @@ export async function* watchLines(exchange: Exchange, options: WatchLinesOptions
       const lines = splitter.push(chunk);
       if (lines.length === 0) continue;
       silence.cancel();
-      for (const line of lines) yield JSON.parse(decoder.decode(line)) as unknown;
+      for (const line of lines) yield parse(line, decoder, asked);
       silence = clock.after(SILENCE_MS, silent, { unref: true });
     }
     if (signal.aborted) throw signal.reason;
@@ -44,10 +44,17 @@ export async function* watchLines(exchange: Exchange, options: WatchLinesOptions
   }
 }
 
+function parse(line: Buffer, decoder: InstanceType<typeof TextDecoder>, asked: AskedFor): unknown {
+  try {
+    return JSON.parse(decoder.decode(line));
+  } catch {
+    // Without the parser's message as a cause: it repeats the text, which may be a Secret's.
+    throw cut(asked, 'a line cannot be read');
+  }
+}
+
 function readable(error: unknown, asked: AskedFor): Error {
   if (error instanceof LineTooLong) return cut(asked, error.message);
-  // Neither the parser's message nor the decoder's: they repeat the text, which may be a Secret's.
-  if (error instanceof SyntaxError || error instanceof TypeError) return cut(asked, 'a line cannot be read');
   return transportError(error, asked);
 }
 
