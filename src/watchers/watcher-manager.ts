@@ -37,6 +37,7 @@ export class WatcherManager implements Runnable {
   private readonly wideRefused = new Set<string>();
   private readonly ending = new Set<Promise<void>>();
   private abort: AbortController | undefined;
+  private running = false;
   private loop: Promise<void> | undefined;
   private requested = false;
   private reloadWanted = false;
@@ -94,9 +95,9 @@ export class WatcherManager implements Runnable {
   requestReconcile(): void {
     if (!this.abort || this.abort.signal.aborted) return;
     this.requested = true;
-    this.loop ??= this.run(this.abort.signal).finally(() => {
-      this.loop = undefined;
-    });
+    if (this.running) return;
+    this.running = true;
+    this.loop = this.run(this.abort.signal);
   }
 
   /** All running watches, with the id of their cluster. */
@@ -133,6 +134,7 @@ export class WatcherManager implements Runnable {
         });
       }
     }
+    this.running = false;
   }
 
   private async reconcile(): Promise<void> {

@@ -20,6 +20,7 @@ export class FreshnessWriter {
   private readonly marked = new Map<string, WatchedSet>();
   private readonly backoff: Backoff;
   private readonly abort = new AbortController();
+  private running = false;
   private loop: Promise<void> | undefined;
 
   constructor(
@@ -38,9 +39,9 @@ export class FreshnessWriter {
   mark(set: WatchedSet): void {
     if (this.abort.signal.aborted) return;
     this.marked.set(`${set.clusterId}/${set.kind}/${set.namespace}`, set);
-    this.loop ??= this.run().finally(() => {
-      this.loop = undefined;
-    });
+    if (this.running) return;
+    this.running = true;
+    this.loop = this.run();
   }
 
   /** Resolves when nothing is written any more; what remains is derived again at the next start. */
@@ -53,10 +54,8 @@ export class FreshnessWriter {
     const { signal } = this.abort;
     // Statuses found in the same turn go first: a set becomes live with them, not before.
     await Promise.resolve();
-    while (!signal.aborted) {
-      const next = this.marked.entries().next();
-      if (next.done) return;
-      const [key, set] = next.value;
+    for (let next = this.first(); next && !signal.aborted; next = this.first()) {
+      const [key, set] = next;
       this.marked.delete(key);
       try {
         await this.write(set);
@@ -73,6 +72,11 @@ export class FreshnessWriter {
         await this.clock.sleep(delayMs, signal).catch(() => undefined);
       }
     }
+    this.running = false;
+  }
+
+  private first(): [string, WatchedSet] | undefined {
+    return this.marked.entries().next().value;
   }
 
   private async write(set: WatchedSet): Promise<void> {
