@@ -41,12 +41,16 @@ export class ConnectionPool {
   }
 
   async forCall(signal: AbortSignal): Promise<Lease> {
-    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+    for (let tries = 0; tries < MAX_TRIES; ) {
       const reused = this.calls !== undefined;
       const current = this.calls ?? this.connectForCalls();
       const connection = await abortable(current, signal);
+      // A connection for one exchange belongs to whoever is first here of those that have waited for it.
+      const taken = connection.capacity === 1 && this.calls !== current;
       if (connection.capacity === 1 || !connection.isUsable) this.forgetCalls(current);
+      if (taken) continue;
       if (connection.isUsable) return { connection, reused, release: () => undefined };
+      tries += 1;
     }
     throw endedAtOnce();
   }
