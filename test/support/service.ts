@@ -27,6 +27,7 @@ export class Service {
     /** Every line it has logged. */
     readonly lines: LogLine[],
     private readonly output: { text: string },
+    readonly dataDir: string,
     private readonly release: () => Promise<void>,
   ) {}
 
@@ -65,7 +66,7 @@ export class Service {
     const release = async (): Promise<void> => {
       if (options.dataDir === undefined) await rm(dataDir, { recursive: true, force: true });
     };
-    return new Service(child, lines, output, release);
+    return new Service(child, lines, output, dataDir, release);
   }
 
   get pid(): number {
@@ -103,14 +104,17 @@ export class Service {
     }
   }
 
+  /** Resolves with the exit code once it has ended by itself (null when a signal ended it). */
+  async exited(): Promise<number | null> {
+    if (this.child.exitCode === null && this.child.signalCode === null) await once(this.child, 'close');
+    return this.child.exitCode;
+  }
+
   /** Sends the signal and resolves with the exit code (null when the signal itself ended it). */
   async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
-    if (this.child.exitCode === null && this.child.signalCode === null) {
-      const exited = once(this.child, 'close');
-      this.child.kill(signal);
-      await exited;
-    }
-    return this.child.exitCode;
+    const exited = this.exited();
+    this.child.kill(signal);
+    return exited;
   }
 
   /** Ends it however it stands and removes its data. For `afterAll`. */
