@@ -40,6 +40,12 @@ export class CoalescingQueue<T> {
     return this.coalescedTotal;
   }
 
+  /** Whether one more fits without superseded items making room for it. */
+  hasRoom(bytes = 0): boolean {
+    const { maxItems, maxBytes = Number.POSITIVE_INFINITY } = this.limits;
+    return this.length < maxItems && this.queuedBytes + bytes <= maxBytes;
+  }
+
   /** Appends the item; false, and nothing is changed but superseded items gone, if there is no room for it. */
   offer(item: T, key?: string, bytes = 0): boolean {
     if (!this.hasRoom(bytes)) {
@@ -88,11 +94,6 @@ export class CoalescingQueue<T> {
     this.superseded = 0;
     this.keys.clear();
     return length;
-  }
-
-  private hasRoom(bytes: number): boolean {
-    const { maxItems, maxBytes = Number.POSITIVE_INFINITY } = this.limits;
-    return this.length < maxItems && this.queuedBytes + bytes <= maxBytes;
   }
 
   /** Keeps of each key its last entry only, and none of `arriving`, whose new state is about to be appended. */

@@ -91,7 +91,7 @@ describe('EventBus', () => {
     });
     bus.publish('spec.fact', { n: 0 });
     await settle(3);
-    expect(count).toBeGreaterThan(256);
+    expect(count).toBeGreaterThan(64);
     subscription.unsubscribe();
     const after = count;
     await settle(3);

@@ -31,8 +31,8 @@ export interface SubscriptionHooks {
   readonly onEnd: () => void;
 }
 
-/** Events handled in one turn before timers and sockets get theirs. */
-const EVENTS_PER_TURN = 256;
+/** Events handled in one turn before timers and sockets get theirs; well below what a stream's queue holds. */
+const EVENTS_PER_TURN = 64;
 
 /**
  * A named, bounded queue in front of one handler. Events are handled one at a time in the order of publication; a

@@ -137,6 +137,15 @@ describe('SseBroadcaster', () => {
     expect(broadcaster.stats().totals.dropped).toBe(0);
   });
 
+  it('gives a client that reads every change of a burst larger than its bound', async () => {
+    const { broadcaster, topic, connect } = setUp({ streamQueueEvents: 10 });
+    const client = await connect({ highWaterMark: 1 << 20 });
+    for (let n = 0; n < 500; n += 1) topic.change(KEY, `e${n % 3}`);
+    await settle();
+    expect(client.events).toHaveLength(501);
+    expect(broadcaster.stats().totals).toMatchObject({ coalesced: 0, dropped: 0, lagged: 0 });
+  });
+
   it('bounds what all slow clients hold back together, and spares those that read', async () => {
     const { broadcaster, topic, connect } = setUp({ streamBudgetBytes: 10_000 });
     const slow = await Promise.all(Array.from({ length: 10 }, () => connect({ highWaterMark: 1 })));

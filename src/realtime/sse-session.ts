@@ -42,7 +42,7 @@ export interface SessionHooks {
 }
 
 /** Events that wait together are written as one buffer up to this size. */
-const BATCH_BYTES = 64 * 1_024;
+const BATCH_BYTES = 16 * 1_024;
 const KEEP_ALIVE_COMMENT = encodeComment('keep-alive');
 
 /**
@@ -92,7 +92,7 @@ export class SseSession {
     void this.join();
   }
 
-  /** Takes an event of one of its keys. Never blocks, writes or throws. */
+  /** Takes an event of one of its keys. Never blocks or throws. */
   offer(event: StreamEvent): void {
     if (this.connection.isOver || !isInScope(this.principal, event.tenantId)) return;
     if (this.lagging) {
@@ -100,6 +100,8 @@ export class SseSession {
       return;
     }
     if (!this.versions.advance(event.streamKey, event.entity, event.version)) return;
+    // A burst within one turn must not look like a slow client.
+    if (!this.joining && !this.queue.hasRoom(event.frame.length)) this.flush();
     const held = this.joining || !this.connection.writable;
     const affordable = !held || this.context.budget.allows(event.frame.length);
     const { coalesced } = this.queue;

@@ -1,0 +1,276 @@
+import '../../test/support/quiet-logger.js';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { once } from 'node:events';
+import type { AddressInfo, Socket } from 'node:net';
+import { connect as connectTcp } from 'node:net';
+import { Global, Module, type INestApplication } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import { EventSource } from 'eventsource';
+import type { Registry } from 'prom-client';
+import request from 'supertest';
+import type { App } from 'supertest/types.js';
+import { settle } from '../../test/support/fake-clock.js';
+import { type Envelope } from '../../test/support/fake-stream-client.js';
+import { EventStreamParser } from '../../test/support/event-stream-parser.js';
+import { FakeStreamTopic } from '../../test/support/fake-stream-topic.js';
+import { AuthModule, authConfig } from '../auth/index.js';
+import { ConfigModule, loadConfig } from '../config/index.js';
+import { ProblemFilter } from '../http/problem.filter.js';
+import { validationPipe } from '../http/validation.pipe.js';
+import { Lifecycle, LifecycleModule, Readiness, lifecycleConfig } from '../lifecycle/index.js';
+import { METRICS_REGISTRY, MetricsModule } from '../metrics/index.js';
+import { CLOCK, SystemClock } from '../runtime/clock.js';
+import { CryptoRandom, RANDOM } from '../runtime/random.js';
+import { RealtimeModule, SseBroadcaster, realtimeConfig } from './index.js';
+
+const ambient = [
+  { provide: CLOCK, useClass: SystemClock },
+  { provide: RANDOM, useClass: CryptoRandom },
+];
+
+@Global()
+@Module({ providers: ambient, exports: ambient })
+class AmbientModule {}
+
+const ID = '65b9f0c2a9b1d3e4f5061728';
+const KEY = `workflow:${ID}`;
+const PATH = `/streams/workflows/${ID}`;
+
+let app: INestApplication<App> | undefined;
+const sockets: Socket[] = [];
+const sources: EventSource[] = [];
+
+afterEach(async () => {
+  for (const source of sources.splice(0)) source.close();
+  for (const socket of sockets.splice(0)) socket.destroy();
+  await app?.close();
+});
+
+async function setUp(environment: Record<string, string> = {}) {
+  const config = loadConfig([realtimeConfig, authConfig, lifecycleConfig], environment, () => '');
+  const testing = await Test.createTestingModule({
+    imports: [ConfigModule.forRoot(config), AmbientModule, LifecycleModule, MetricsModule, AuthModule, RealtimeModule],
+  }).compile();
+  app = testing.createNestApplication<INestApplication<App>>({ logger: false });
+  app.useGlobalPipes(validationPipe()).useGlobalFilters(new ProblemFilter());
+  await app.listen(0, '127.0.0.1');
+  const broadcaster = app.get(SseBroadcaster);
+  const topic = new FakeStreamTopic(broadcaster);
+  const server = request(app.getHttpServer());
+  const { port } = (app.getHttpServer() as unknown as { address(): AddressInfo }).address();
+  return { app, broadcaster, topic, server, port, url: `http://127.0.0.1:${port}${PATH}` };
+}
+
+/** A native-like EventSource, which keeps what it gets. */
+function listen(url: string): {
+  source: EventSource;
+  events: Envelope[];
+  next: (matches: (event: Envelope) => boolean) => Promise<Envelope>;
+} {
+  const source = new EventSource(url);
+  sources.push(source);
+  const events: Envelope[] = [];
+  const waiters = new Set<() => void>();
+  for (const type of ['snapshot', 'node_update', 'heartbeat', 'lagged', 'shutdown']) {
+    source.addEventListener(type, ({ data }) => {
+      events.push(JSON.parse(String(data)) as Envelope);
+      for (const check of waiters) check();
+    });
+  }
+  const next = (matches: (event: Envelope) => boolean): Promise<Envelope> =>
+    new Promise((resolve) => {
+      const check = (): void => {
+        const event = events.find(matches);
+        if (!event) return;
+        waiters.delete(check);
+        resolve(event);
+      };
+      waiters.add(check);
+      check();
+    });
+  return { source, events, next };
+}
+
+/** A client on a bare socket that reads its head, then nothing until told. */
+async function openRaw(port: number, path = PATH): Promise<{ socket: Socket; text: () => string }> {
+  const socket = connectTcp(port, '127.0.0.1');
+  sockets.push(socket);
+  let text = '';
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n`);
+  socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  socket.on('error', () => undefined);
+  while (!text.includes('event: snapshot')) await once(socket, 'data');
+  return { socket, text: () => text };
+}
+
+describe('GET /streams/...', () => {
+  it('streams to an EventSource: the snapshot, then each change', async () => {
+    const { topic, url } = await setUp();
+    topic.change(KEY, 'a');
+    const client = listen(url);
+    await client.next(({ eventType }) => eventType === 'snapshot');
+    topic.change(KEY, 'a');
+    const update = await client.next(({ eventType }) => eventType === 'node_update');
+    expect(update).toMatchObject({ type: 'workflow', streamKey: KEY, data: { entity: 'a', version: 2 } });
+    expect(client.events).toHaveLength(2);
+  });
+
+  it('answers with the head of an event stream and ends it cleanly at its duration', async () => {
+    const { server, topic, broadcaster } = await setUp();
+    topic.change(KEY, 'a');
+    const answer = await server.get(`${PATH}?duration=50ms`).expect(200);
+    expect(answer.headers).toMatchObject({
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-store, no-transform',
+      'x-accel-buffering': 'no',
+      connection: 'close',
+    });
+    const parser = new EventStreamParser().push(Buffer.from(answer.text));
+    expect(parser.events.map(({ type }) => type)).toEqual(['snapshot']);
+    expect(parser.retry).toBeGreaterThan(0);
+    expect(broadcaster.stats().sessions).toBe(0);
+  });
+
+  it('refuses before the first byte, as a problem, and keeps nothing', async () => {
+    const { server, broadcaster } = await setUp();
+    new FakeStreamTopic(broadcaster, 'clusters');
+    for (const [path, status, code] of [
+      ['/streams/workflows/nothing', 404, 'resource.not_found'],
+      [`/streams/resources/${ID}`, 404, 'resource.not_found'],
+      [`${PATH}?duration=soon`, 422, 'request.invalid'],
+      [`${PATH}?what=1`, 422, 'request.invalid'],
+      [`${PATH}?duration=5s&duration=6s`, 422, 'request.invalid'],
+    ] as const) {
+      const answer = await server.get(path).expect(status);
+      expect(answer.headers['content-type']).toMatch('application/problem+json');
+      expect(JSON.parse(answer.text)).toMatchObject({ code });
+    }
+    await server.get(PATH).set('Accept', 'application/json').expect(406);
+    await server.head(PATH).expect(200).expect('content-type', 'text/event-stream; charset=utf-8');
+    await server.get('/streams/clusters?duration=1ms').set('Accept', '*/*').expect(200);
+    expect(broadcaster.stats()).toMatchObject({ sessions: 0, sessionsByTopic: {} });
+  });
+
+  it('asks for a credential where keys are set, and limits the streams of one principal', async () => {
+    const secret = 'a-secret-of-24-characters!';
+    const { server, topic, port } = await setUp({
+      CROWSNEST_API_KEYS: `dash:viewer:${secret}`,
+      CROWSNEST_STREAMS_PER_PRINCIPAL: '1',
+    });
+    const reading = Promise.withResolvers<void>();
+    topic.gate = reading.promise;
+    await server.get(PATH).expect(401);
+    const open = connectTcp(port, '127.0.0.1');
+    sockets.push(open);
+    open.write(`GET ${PATH} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${secret}\r\n\r\n`);
+    await once(open, 'data');
+    const refused = await server.get(PATH).set('Authorization', `Bearer ${secret}`).expect(429);
+    expect(JSON.parse(refused.text)).toMatchObject({ code: 'stream.limit' });
+    expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0);
+  });
+
+  it('answers 200, a time to come back and the reason while it drains or cannot tell who may read', async () => {
+    const { app: running, server, topic } = await setUp();
+    topic.failure = new Error('the store is away');
+    const overloaded = await server.get(PATH).expect(200);
+    expect(overloaded.text).toMatch(/^retry: \d+\n\nid: \w+\.0\nevent: overloaded\nretry: \d+\ndata: /);
+    running.get(Readiness).markDraining();
+    const drained = await server.get(PATH).expect(200);
+    expect(drained.text).toMatch(/\nevent: shutdown\nretry: \d+\ndata: \{.*"retryMs":\d+\}\}\n\n$/);
+  });
+
+  it('unregisters a client that goes away, also while its snapshot is read', async () => {
+    const { broadcaster, topic, port } = await setUp();
+    const { socket } = await openRaw(port);
+    expect(broadcaster.stats().sessions).toBe(1);
+    topic.gate = Promise.withResolvers<void>().promise;
+    const joining = connectTcp(port, '127.0.0.1');
+    sockets.push(joining);
+    joining.write(`GET ${PATH} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    await once(joining, 'data');
+    expect(broadcaster.stats().sessions).toBe(2);
+    socket.destroy();
+    joining.destroy();
+    while (broadcaster.stats().sessions > 0) await settle(1);
+    expect(broadcaster.stats()).toMatchObject({ sessionsByTopic: {}, queuedBytes: 0 });
+  });
+
+  it('gives healthy clients all of 10 000 changes while one does not read, and that one a bounded queue', async () => {
+    const { broadcaster, topic, port, url } = await setUp();
+    const stuck = await openRaw(port);
+    stuck.socket.pause();
+    const healthy = listen(url);
+    await healthy.next(({ eventType }) => eventType === 'snapshot');
+    let mostQueued = 0;
+    const got = new Set<unknown>();
+    for (let n = 0; n < 10_000; n += 1) {
+      topic.change(KEY, `e${n}`, { padding: 1_000 });
+      if (n % 50 === 49) {
+        // Lets the healthy client read: it shares this thread.
+        await healthy.next(({ data }) => data.entity === `e${n}`);
+        for (const { data } of healthy.events.splice(0, healthy.events.length)) got.add(data.entity);
+      }
+      mostQueued = Math.max(mostQueued, broadcaster.stats().queuedBytes);
+    }
+    const { totals } = broadcaster.stats();
+    got.delete(undefined);
+    expect(got.size).toBe(10_000);
+    expect(totals.dropped).toBeGreaterThan(0);
+    expect(mostQueued).toBeLessThan(2 * 262_144);
+
+    const known = new Set<string>();
+    const parser = new EventStreamParser();
+    stuck.socket.on('data', (chunk: Buffer) => parser.push(chunk));
+    stuck.socket.resume();
+    while (!parser.events.some(({ type }) => type === 'lagged')) await once(stuck.socket, 'data');
+    topic.change(KEY, 'end');
+    while (!parser.events.some(({ data }) => data.includes('"entity":"end"'))) await once(stuck.socket, 'data');
+    const afterLag = parser.events.slice(parser.events.findLastIndex(({ type }) => type === 'lagged') + 1);
+    for (const { type, data } of afterLag) {
+      const envelope = JSON.parse(data) as { data: { entity: string; items: { entity: string }[] } };
+      const shown = type === 'snapshot' ? envelope.data.items : [envelope.data];
+      for (const { entity } of shown) known.add(entity);
+    }
+    expect(known.size).toBe(10_001);
+  }, 60_000);
+
+  it('ends every stream with its last event when the service stops, and resolves inside the deadline', async () => {
+    const { app: running, broadcaster, topic, url, port } = await setUp({ CROWSNEST_SHUTDOWN_TIMEOUT: '2s' });
+    const lifecycle = running.get(Lifecycle);
+    await lifecycle.start();
+    const clients = Array.from({ length: 20 }, () => listen(url));
+    await Promise.all(clients.map((client) => client.next(({ eventType }) => eventType === 'snapshot')));
+    const stuck = await openRaw(port);
+    stuck.socket.pause();
+    for (let n = 0; n < 6_000; n += 1) {
+      topic.change(KEY, 'big', { padding: 2_000 });
+      if (n % 50 === 49) await settle(1);
+    }
+    // Its socket is full, so it cannot take its goodbye: the rest must not wait for it.
+    expect(broadcaster.stats().queuedBytes).toBeGreaterThan(0);
+    const unstopped = await lifecycle.stop();
+    await Promise.all(clients.map((client) => client.next(({ eventType }) => eventType === 'shutdown')));
+    for (const { events } of clients) expect(events.at(-1)?.eventType).toBe('shutdown');
+    expect(unstopped).toEqual([]);
+    expect(broadcaster.stats().sessions).toBe(0);
+  }, 30_000);
+
+  it('tells its numbers, and the same as metrics', async () => {
+    const { app: running, server, topic, port } = await setUp();
+    await openRaw(port);
+    topic.change(KEY, 'a');
+    await settle();
+    const stats = await server.get('/streams/stats').expect(200);
+    expect(stats.body).toMatchObject({
+      sessions: 1,
+      sessionsByTopic: { workflow: 1 },
+      published: 1,
+      totals: { events: 1, snapshots: 1 },
+    });
+    const metrics = await running.get<Registry>(METRICS_REGISTRY).metrics();
+    expect(metrics).toContain('crowsnest_stream_sessions{topic="workflow"} 1\n');
+    expect(metrics).toContain('crowsnest_stream_sent_events_total 1\n');
+    // Read anew at each scrape, not added up.
+    expect(await running.get<Registry>(METRICS_REGISTRY).metrics()).toContain('crowsnest_stream_sent_events_total 1\n');
+  });
+});
