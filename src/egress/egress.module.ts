@@ -1,18 +1,19 @@
 import { Global, Module } from '@nestjs/common';
+import { isLoopbackHost } from '../auth/index.js';
+import { type HttpConfig, httpConfig } from '../http/index.js';
 import { CLOCK, type Clock } from '../runtime/clock.js';
 import { type EgressConfig, egressConfig } from './egress.config.js';
 import { EgressPolicy } from './egress-policy.js';
 import { GuardedDialer } from './guarded-dialer.js';
-import { SERVES_LOOPBACK_ONLY } from './serves-loopback-only.js';
 
 @Global()
 @Module({
   providers: [
     {
       provide: EgressPolicy,
-      inject: [egressConfig.token, { token: SERVES_LOOPBACK_ONLY, optional: true }],
-      useFactory: (config: EgressConfig, servesLoopbackOnly = false) =>
-        new EgressPolicy({ ...config, servesLoopbackOnly }),
+      inject: [egressConfig.token, httpConfig.token],
+      useFactory: ({ allow, deny }: EgressConfig, { host }: HttpConfig) =>
+        new EgressPolicy({ allow, deny, servesLoopbackOnly: isLoopbackHost(host) }),
     },
     {
       provide: GuardedDialer,

@@ -5,5 +5,4 @@ export { type EgressConfig, egressConfig } from './egress.config.js';
 export { EgressModule } from './egress.module.js';
 export { EgressPolicy } from './egress-policy.js';
 export { EgressRefused } from './egress-refused.js';
-export { SERVES_LOOPBACK_ONLY } from './serves-loopback-only.js';
 export { type DialTarget, GuardedDialer, type ResolveHost, type TlsTrust } from './guarded-dialer.js';
