@@ -60,7 +60,7 @@ export class WatchersModule {
     _metrics: WatchersMetrics,
   ) {
     topics.register();
-    registry.register('database', reset);
+    registry.register('recovery', reset);
     registry.register('watchers', manager);
   }
 }

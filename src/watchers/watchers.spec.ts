@@ -55,7 +55,7 @@ describe('the watchers', () => {
         const last = room.last(id);
         return last?.health === health && last.freshness === freshness;
       },
-      `${health}, ${freshness}; it is ${JSON.stringify(room.last(id))}`,
+      () => `${health}, ${freshness}; it is ${JSON.stringify(room.last(id))}`,
     );
   const historyOf = async (id: string): Promise<string[]> =>
     (await room.history.page(SYSTEM_SCOPE, id, {}, 300)).map(({ health, reason }) => `${health} ${reason ?? '-'}`);

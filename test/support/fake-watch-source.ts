@@ -206,6 +206,7 @@ export class FakeWatchSource implements WatchSource {
     const watch: OpenWatch = {
       target,
       push: (event) => {
+        if (state.broken || state.ended) return;
         queue.push(event);
         state.notify();
       },

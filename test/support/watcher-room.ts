@@ -188,11 +188,11 @@ export function repositoryOn(connection: Connection): ResourcesRepository {
   return new ResourcesRepository(connection.models['Resource'] ?? connection.model('Resource', resourceSchema));
 }
 
-/** Lets everything run, the store included, until `condition` holds; throws when it does not within 10 s. */
-export async function until(condition: () => boolean | Promise<boolean>, what = 'the expected state'): Promise<void> {
-  const deadline = performance.now() + 10_000;
+/** Lets everything run, the store included, until `condition` holds; throws when it does not within 4 s. */
+export async function until(condition: () => boolean | Promise<boolean>, what: () => string = () => 'the expected state'): Promise<void> {
+  const deadline = performance.now() + 4_000;
   while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`waited 10 s in vain for ${what}`);
+    if (performance.now() > deadline) throw new Error(`waited 4 s in vain for ${what()}`);
     await new Promise((resolve) => setImmediate(resolve));
   }
 }

@@ -111,11 +111,19 @@ export class StatusWriter {
         this.pause(id, error);
       } finally {
         this.writing.delete(id);
+        this.settleFreshness(id);
       }
       if (this.abort.signal.aborted && this.backoff.consecutiveFailures > 0) this.waiting.clear();
     }
     this.workers -= 1;
     if (this.pending === 0) for (const resolve of this.idle.splice(0)) resolve();
+  }
+
+  /** A change of freshness passes over resources that are being written: what came too late for the write is told here. */
+  private settleFreshness(id: string): void {
+    const resource = this.tracked.get(id);
+    if (!resource || this.waiting.has(id)) return;
+    if (this.freshnessOf(resource.document) !== resource.document.freshness) this.recheckFreshness(resource);
   }
 
   private take(): string | undefined {
@@ -162,7 +170,6 @@ export class StatusWriter {
         if (verdict.type === 'changed' && verdict.history) this.oweHistory(stored, verdict.history);
         this.changes.publish(stored);
         if (verdict.type !== 'irrelevant') this.waiters.sighted(resource, observation);
-        if (this.freshnessOf(stored) !== stored.freshness) this.recheckFreshness(resource);
         await this.payHistory(id);
         return;
       }
