@@ -4,7 +4,7 @@ import { type Arithmetic, arithmetic } from './arithmetic.js';
 import { compareValues } from './bson-compare.js';
 import { clone, isDoc, isNumber, typeOf } from './bson-types.js';
 import { ARRAY_UPDATES } from './update-arrays.js';
-import { MISSING, plainValue } from './path.js';
+import { MISSING, arrayIndex, plainValue } from './path.js';
 import { type Modify, UNCHANGED, type UpdateContext, modifyPath } from './update-path.js';
 
 /** One operator on one path. `apply` changes the document in place. */
@@ -71,13 +71,27 @@ const NOT_CREATING: Readonly<Record<string, UpdateOperator>> = {
   $pullAll: ARRAY_UPDATES.$pullAll,
 };
 
+/** Throws BadValue for a path to an array element, PathNotViable (28) for one through a value that has no fields. */
+function requireRenamable(doc: Record<string, unknown>, parts: readonly string[], end: string): void {
+  for (const [i, part] of parts.entries()) {
+    const parent = i === 0 ? doc : plainValue(doc, parts.slice(0, i));
+    if (parent === MISSING || isDoc(parent)) continue;
+    if (Array.isArray(parent) && arrayIndex(part) !== undefined) {
+      throw badValue(`the ${end} field of $rename cannot be an array element: '${parts.join('.')}'`);
+    }
+    throw new CommandError(
+      28,
+      `cannot use the part '${part}' of '${parts.join('.')}' to traverse the element: it is no document`,
+    );
+  }
+}
+
 function renameSteps(from: readonly string[], to: readonly string[]): UpdateStep[] {
-  const through = (doc: Record<string, unknown>, parts: readonly string[]): boolean =>
-    parts.some((_, i) => i > 0 && Array.isArray(plainValue(doc, parts.slice(0, i))));
   const apply = (doc: Record<string, unknown>, context: UpdateContext): void => {
-    if (through(doc, from) || through(doc, to)) throw badValue('$rename cannot go through an array');
+    requireRenamable(doc, from, 'source');
     const value = plainValue(doc, from);
     if (value === MISSING) return;
+    requireRenamable(doc, to, 'destination');
     modifyPath(doc, from, context, () => MISSING, false);
     modifyPath(doc, to, context, () => value, true);
   };

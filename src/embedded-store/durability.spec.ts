@@ -1,0 +1,71 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import mongoose from 'mongoose';
+import { startEmbeddedStore } from './index.js';
+
+const WRITER = fileURLToPath(new URL('./testing/acknowledged-writer.ts', import.meta.url));
+const ROUNDS = 4;
+
+let dataDir: string;
+let child: ChildProcess | undefined;
+beforeEach(() => (dataDir = mkdtempSync(join(tmpdir(), 'store-kill-'))));
+afterEach(() => {
+  child?.kill('SIGKILL');
+  rmSync(dataDir, { recursive: true, force: true });
+});
+
+/** Runs a writer until it has printed `count` lines, and kills it in the middle of its work. */
+async function writeAndKill(round: number, count: number): Promise<string[]> {
+  const writer = spawn(process.execPath, [WRITER, dataDir, String(round)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, NODE_OPTIONS: '' },
+  });
+  child = writer;
+  let text = '';
+  writer.stdout.on('data', (chunk: Buffer) => {
+    text += chunk.toString();
+    if (text.split('\n').length > count) writer.kill('SIGKILL');
+  });
+  await once(writer, 'close');
+  // The last line may be cut.
+  return text.split('\n').slice(0, -1);
+}
+
+describe('writes that were acknowledged', () => {
+  it('survive kill -9 of the process, and the lock of the dead one does not stand in the way', async () => {
+    const acknowledged: string[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      const lines = await writeAndKill(round, 150 + round * 70);
+      expect(lines.length).toBeGreaterThan(100);
+      acknowledged.push(...lines);
+
+      const store = await startEmbeddedStore({ dataDir });
+      const client = await new mongoose.mongo.MongoClient(store.uri).connect();
+      const docs = await client
+        .db()
+        .collection<{ _id: string; n: number; changed?: boolean }>('acks')
+        .find({}, { batchSize: 100_000 })
+        .toArray();
+      const stored = new Map(docs.map((doc) => [doc._id, doc]));
+      const lost = acknowledged.filter((line) => {
+        const [id = '', changed] = line.split(' ');
+        return !stored.has(id) || (changed !== undefined && stored.get(id)?.changed !== true);
+      });
+      expect(lost).toEqual([]);
+      // Documents and index are of one state: each document is found by its unique key.
+      expect(
+        await client
+          .db()
+          .collection('acks')
+          .countDocuments({ n: { $gte: 0 } }),
+      ).toBe(docs.length);
+      await client.close();
+      await store.stop();
+    }
+  }, 120_000);
+});

@@ -1,0 +1,34 @@
+// A process that writes through the driver and prints each id once its insert is acknowledged; the crash test kills it.
+import { registerHooks } from 'node:module';
+
+registerHooks({
+  resolve(specifier, context, next) {
+    try {
+      return next(specifier, context);
+    } catch (error) {
+      if (!/^\.{1,2}\/.*\.js$/.test(specifier)) throw error;
+      return next(`${specifier.slice(0, -3)}.ts`, context);
+    }
+  },
+});
+
+const { startEmbeddedStore } = await import('../embedded-store.js');
+const { default: mongoose } = await import('mongoose');
+
+const [dataDir = '', round = '0'] = process.argv.slice(2);
+const store = await startEmbeddedStore({ dataDir });
+const client = await new mongoose.mongo.MongoClient(store.uri).connect();
+const acks = client.db().collection<{ _id: string; n: number; changed?: boolean }>('acks');
+await acks.createIndex({ n: 1 }, { unique: true });
+
+/** Eight writers at once, so that commits are shared. */
+async function write(writer: number): Promise<never> {
+  for (let i = 0; ; i++) {
+    const _id = `${round}-${writer}-${i}`;
+    await acks.insertOne({ _id, n: Number(round) * 1e9 + writer * 1e8 + i });
+    if (i % 3 === 0) await acks.updateOne({ _id }, { $set: { changed: true } });
+    process.stdout.write(`${_id}${i % 3 === 0 ? ' changed' : ''}\n`);
+  }
+}
+
+await Promise.all(Array.from({ length: 8 }, (_, writer) => write(writer)));
