@@ -1,19 +1,29 @@
 import { readFileSync } from 'node:fs';
 import { type AuthConfig, authConfig, isLoopbackHost } from './auth/index.js';
+import { clusterHealthConfig } from './cluster-health/index.js';
 import { ConfigError, type ConfigSlice, type Environment, type LoadedConfig, loadConfig } from './config/index.js';
 import { databaseConfig } from './database/index.js';
+import { egressConfig } from './egress/index.js';
 import { type HttpConfig, httpConfig } from './http/index.js';
 import { lifecycleConfig } from './lifecycle/index.js';
 import { loggingConfig } from './logging/index.js';
+import { realtimeConfig } from './realtime/index.js';
 import type { Random } from './runtime/random.js';
+import { sealingConfig } from './sealing/index.js';
+import { watchersConfig } from './watchers/index.js';
 
 /** Every slice, in the order of `.env.example`. */
 export const CONFIG_SLICES: readonly ConfigSlice[] = [
   httpConfig,
   authConfig,
   databaseConfig,
+  sealingConfig,
   loggingConfig,
   lifecycleConfig,
+  egressConfig,
+  realtimeConfig,
+  clusterHealthConfig,
+  watchersConfig,
 ];
 
 /** Parses the environment and checks what only several settings together tell. Throws ConfigError with every mistake. */

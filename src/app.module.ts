@@ -1,13 +1,20 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { AuthModule } from './auth/index.js';
+import { ClusterHealthModule } from './cluster-health/index.js';
 import { ConfigModule, type LoadedConfig } from './config/index.js';
 import { DatabaseModule } from './database/index.js';
+import { EgressModule } from './egress/index.js';
 import { HealthModule } from './health/health.module.js';
 import { HttpModule } from './http/index.js';
+import { KubernetesModule } from './kubernetes/index.js';
 import { LifecycleModule } from './lifecycle/index.js';
 import { MetricsModule } from './metrics/index.js';
+import { RealtimeModule } from './realtime/index.js';
 import { CLOCK, type Clock } from './runtime/clock.js';
 import { RANDOM, type Random } from './runtime/random.js';
+import { SealingModule } from './sealing/index.js';
+import { WatchersModule } from './watchers/index.js';
+import { WorkflowsModule } from './workflows/index.js';
 
 export interface AppOptions {
   readonly config: LoadedConfig;
@@ -33,6 +40,13 @@ export class AppModule {
         DatabaseModule,
         AuthModule,
         HttpModule,
+        EgressModule,
+        SealingModule,
+        RealtimeModule,
+        KubernetesModule,
+        ClusterHealthModule,
+        WatchersModule,
+        WorkflowsModule,
         HealthModule,
       ],
       providers: ambient,

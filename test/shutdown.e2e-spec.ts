@@ -73,7 +73,7 @@ describeRealCluster('stopping the service', (cluster) => {
     expect(read.filter(({ isClean }) => !isClean)).toEqual([]);
     expect(read.filter(({ text }) => !/\nevent: shutdown\n[^]*\n\n$/.test(text))).toEqual([]);
     const phases = service.lines.filter((line) => line.message === 'phase stopped').map((line) => line['phase']);
-    expect(phases).toEqual(['watchers', 'executor', 'monitors', 'streams', 'http', 'database', 'store']);
+    expect(phases).toEqual(['watchers', 'executor', 'monitors', 'streams', 'http', 'recovery', 'database', 'store']);
     expect(service.lines.at(-1)).toMatchObject({ message: 'stopped', unstopped: [] });
   }, 60_000);
 

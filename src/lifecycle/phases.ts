@@ -5,7 +5,7 @@
  * nodes while it can still write; streams say goodbye while the HTTP server still carries them; the HTTP server goes
  * before the data that its last requests need; the store is last, because everything writes to it.
  */
-export const PHASES = ['store', 'database', 'http', 'streams', 'monitors', 'executor', 'watchers'] as const;
+export const PHASES = ['store', 'database', 'recovery', 'http', 'streams', 'monitors', 'executor', 'watchers'] as const;
 
 export type Phase = (typeof PHASES)[number];
 
@@ -16,6 +16,7 @@ export const PHASE_SHARE: Readonly<Record<Phase, number>> = {
   monitors: 0.1,
   streams: 0.2,
   http: 0.1,
+  recovery: 0,
   database: 0.05,
   store: 0.05,
 };
