@@ -95,7 +95,7 @@ describeOwnCluster('an API server that is killed and comes back', (cluster) => {
   it('is told as unreachable with its resources stale, and all catches up without a restart of ours', async () => {
     const { controlPlane } = cluster();
     const namespace = await controlPlane.createNamespace('outage');
-    const service = await Service.start({ environment: { CROWSNEST_CLUSTER_SWEEP_PERIOD: '1s' } });
+    const service = await Service.start({ environment: { CROWSNEST_CLUSTER_HEALTH_PERIOD: '1s' } });
     try {
       const api = new ApiClient(service.url);
       const clusterId = await register(api, controlPlane.kubeconfig());

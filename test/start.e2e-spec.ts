@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -96,7 +97,7 @@ describe('starting the service', () => {
     const service = await spawn({
       environment: {
         MONGODB_URI: 'mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200',
-        CROWSNEST_SEALING_KEY: Buffer.alloc(32, 7).toString('base64'),
+        CROWSNEST_SEALING_KEY: randomBytes(32).toString('base64'),
       },
     });
     await service.waitForLine((line) => line.message === 'the database cannot be reached', 20_000);

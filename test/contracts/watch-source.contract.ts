@@ -121,7 +121,7 @@ export function watchSourceContract(name: string, open: () => Promise<WatchSourc
       const outcome = await watch(inFirst(), resourceVersion).then(firstError, (error: unknown) => error);
       expect(outcome).toBeInstanceOf(KubernetesApiError);
       expect((outcome as KubernetesApiError).failure).toBe('gone');
-    });
+    }, 60_000);
 
     it("rejects with the signal's reason when it is aborted", async () => {
       const { resourceVersion } = await page(inFirst());

@@ -1,5 +1,6 @@
 import mongoose, { type Connection } from 'mongoose';
 import { EventBus } from '../../src/realtime/index.js';
+import type { Clock } from '../../src/runtime/clock.js';
 import type { Random } from '../../src/runtime/random.js';
 import type { Resource } from '../../src/watchers/resource.js';
 import { ResourcesService } from '../../src/watchers/resources.service.js';
@@ -14,6 +15,7 @@ import { SightingWaiters } from '../../src/watchers/tracking/sighting-waiters.js
 import { StatusWriter } from '../../src/watchers/tracking/status-writer.js';
 import { TrackedResources } from '../../src/watchers/tracking/tracked-resources.js';
 import type { WatchSource } from '../../src/watchers/reflector/watch-source.js';
+import type { WatchSources } from '../../src/watchers/watch-sources.js';
 import { WatchedClusters } from '../../src/watchers/watched-clusters.js';
 import { WatcherManager } from '../../src/watchers/watcher-manager.js';
 import type { WatchersConfig } from '../../src/watchers/watchers.config.js';
@@ -44,7 +46,7 @@ const middle: Random = {
 };
 
 /** Clusters that outlive the process that watches them. */
-export class PlayedClusters {
+export class PlayedClusters implements WatchSources {
   readonly sources = new Map<string, FakeWatchSource>();
   readonly limits = new Map<string, readonly string[] | null>();
 
@@ -69,7 +71,7 @@ export class PlayedClusters {
   }
 }
 
-/** The watchers as one process runs them: on a real store, against played clusters, on a clock that stands still. */
+/** The watchers as one process runs them, on a real store. */
 export class WatcherRoom {
   readonly bus: EventBus;
   /** Every change that was told, in its order. */
@@ -85,11 +87,11 @@ export class WatcherRoom {
 
   constructor(
     connection: Connection,
-    readonly played: PlayedClusters,
+    sources: WatchSources & { readonly clock: Clock },
     config: Partial<WatchersConfig> = {},
     repository: (connection: Connection) => ResourcesRepository = repositoryOn,
   ) {
-    const { clock } = played;
+    const { clock } = sources;
     const settings = { ...WATCHERS_CONFIG, ...config };
     this.bus = new EventBus(clock, { eventBufferSize: 1_000 });
     this.bus.subscribe('test', ['resource.changed'], ({ payload }) => void this.told.push(payload.resource), {
@@ -130,7 +132,7 @@ export class WatcherRoom {
       this.writer,
       freshness,
       this.bus,
-      played,
+      sources,
       settings,
       clock,
       middle,
@@ -188,11 +190,15 @@ export function repositoryOn(connection: Connection): ResourcesRepository {
   return new ResourcesRepository(connection.models['Resource'] ?? connection.model('Resource', resourceSchema));
 }
 
-/** Lets everything run, the store included, until `condition` holds; throws when it does not within 4 s. */
-export async function until(condition: () => boolean | Promise<boolean>, what: () => string = () => 'the expected state'): Promise<void> {
-  const deadline = performance.now() + 4_000;
+/** Lets everything run, the store included, until `condition` holds; throws when it does not in time. */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  what: () => string = () => 'the expected state',
+  withinMs = 4_000,
+): Promise<void> {
+  const deadline = performance.now() + withinMs;
   while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`waited 4 s in vain for ${what()}`);
+    if (performance.now() > deadline) throw new Error(`waited ${withinMs} ms in vain for ${what()}`);
     await new Promise((resolve) => setImmediate(resolve));
   }
 }
