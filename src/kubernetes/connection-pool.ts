@@ -41,7 +41,8 @@ export class ConnectionPool {
   }
 
   async forCall(signal: AbortSignal): Promise<Lease> {
-    for (let tries = 0; tries < MAX_TRIES; ) {
+    let tries = 0;
+    while (tries < MAX_TRIES) {
       const reused = this.calls !== undefined;
       const current = this.calls ?? this.connectForCalls();
       const connection = await abortable(current, signal);

@@ -1,3 +1,4 @@
+export { type CheckedClusterAccess, type GivenClusterAccess, checkAccess } from './access-checks.js';
 export { type FieldConflict, type Refusal } from './apply-refusal.js';
 export {
   CLUSTER_ACCESS_PROVIDER,
@@ -16,6 +17,7 @@ export {
   type StatusCause,
   type WatchCall,
 } from './kubernetes-api.js';
+export { type KubeconfigOptions, type ParsedKubeconfig, parseKubeconfig } from './kubeconfig-parser.js';
 export { KubernetesApis } from './kubernetes-apis.js';
 export {
   type ApplyOptions,
