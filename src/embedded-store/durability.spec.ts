@@ -13,7 +13,9 @@ const ROUNDS = 4;
 
 let dataDir: string;
 let child: ChildProcess | undefined;
-beforeEach(() => (dataDir = mkdtempSync(join(tmpdir(), 'store-kill-'))));
+beforeEach(() => {
+  dataDir = mkdtempSync(join(tmpdir(), 'store-kill-'));
+});
 afterEach(() => {
   child?.kill('SIGKILL');
   rmSync(dataDir, { recursive: true, force: true });

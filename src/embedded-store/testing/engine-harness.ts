@@ -1,3 +1,4 @@
+import { serialize } from 'bson';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -44,6 +45,18 @@ export class EngineHarness {
 
   async insert(documents: Doc[]): Promise<Doc> {
     return this.run('insert', { documents });
+  }
+
+  /** Inserts one document with a text of any length, past this harness's own size check. */
+  async submitBytes(text: string): Promise<Doc> {
+    const bytes = serialize({ _id: 1, text });
+    const command = {
+      name: 'insert',
+      database: 'test',
+      body: { insert: 'things' },
+      sequences: new Map([['documents', [bytes]]]),
+    };
+    return decode(this.engine.execute(command));
   }
 
   async index(key: Doc, options: Doc = {}): Promise<Doc> {

@@ -60,7 +60,8 @@ export async function outcome(collection: Collection, operation: Operation): Pro
     const { code } = error as { code?: unknown };
     // What is no answer of a server is a fault of the test or a crash, and must fail it.
     if (code === undefined) throw error;
-    return { code };
+    // With exact types the code of an error is a BSON number too.
+    return { code: Number(code) };
   }
 }
 
