@@ -191,18 +191,20 @@ describe('SseBroadcaster', () => {
     await broadcaster.start();
     const stuck = await connect({ highWaterMark: 1 });
     const slow = await connect({ highWaterMark: 1 });
+    const behind = await connect();
     const healthy = await connect();
-    stuck.stick();
-    slow.stick();
+    for (const each of [stuck, slow, behind]) each.stick();
     for (let second = 0; second < 19; second += 1) {
       topic.change(KEY, 'a');
       await clock.advance(1_000);
       if (second === 10) slow.readOnce();
+      // As much comes as it takes, so what waits for it never gets less.
+      if (second > 1) behind.readOnce();
     }
     expect(stuck.destroyed).toBe(false);
     await clock.advance(2_000);
-    expect([stuck, slow, healthy].map((client) => client.destroyed)).toEqual([true, false, false]);
-    expect(broadcaster.stats()).toMatchObject({ sessions: 2, totals: { stalled: 1 } });
+    expect([stuck, slow, behind, healthy].map((client) => client.destroyed)).toEqual([true, false, false, false]);
+    expect(broadcaster.stats()).toMatchObject({ sessions: 3, totals: { stalled: 1 } });
   });
 
   it('ends a stream cleanly at its duration and at its jittered maximum age', async () => {

@@ -6,7 +6,8 @@ export class SseConnection {
   private ending = false;
   private gone = false;
   private waiters: (() => void)[] = [];
-  private lastWaitingBytes = 0;
+  private writtenBytes = 0;
+  private takenBytes = 0;
   private progressAtMs: number;
   private wroteAtMs: number;
 
@@ -42,6 +43,7 @@ export class SseConnection {
   write(bytes: Buffer): void {
     if (this.ending || this.gone) return;
     this.wroteAtMs = this.now();
+    this.writtenBytes += bytes.length;
     if (!this.output.write(bytes)) this.blocked = true;
   }
 
@@ -67,8 +69,10 @@ export class SseConnection {
   /** Whether data has been waiting for `limitMs` of which the client has taken nothing. Called at each tick. */
   isStalled(limitMs: number): boolean {
     const waitingBytes = this.output.writableLength;
-    if (waitingBytes === 0 || waitingBytes < this.lastWaitingBytes) this.progressAtMs = this.now();
-    this.lastWaitingBytes = waitingBytes;
+    // What HTTP adds to a write waits too, so this is too little rather than too much.
+    const takenBytes = this.writtenBytes - waitingBytes;
+    if (waitingBytes === 0 || takenBytes > this.takenBytes) this.progressAtMs = this.now();
+    this.takenBytes = takenBytes;
     return this.now() - this.progressAtMs >= limitMs;
   }
 
