@@ -39,7 +39,7 @@ describe('the watchers', () => {
   });
 
   const stored = async (id: string): Promise<Resource> => {
-    const [resource] = (await room.service.ofWorkflow(workflowOf.get(id) ?? '')).filter((each) => each.id === id);
+    const resource = (await room.service.ofWorkflow(workflowOf.get(id) ?? '')).find((each) => each.id === id);
     if (!resource) throw new Error(`there is no resource ${id}`);
     return resource;
   };

@@ -221,7 +221,7 @@ export class FakeWatchSource implements WatchSource {
     };
     const onAbort = (): void => watch.cut(signal.reason as Error);
     signal.addEventListener('abort', onAbort, { once: true });
-    const timer = this.clock.after(timeoutSeconds * 1_000, watch.end);
+    const timer = this.clock.after(timeoutSeconds * 1_000, () => watch.end());
     this.open.add(watch);
     const close = (): void => {
       timer.cancel();

@@ -303,12 +303,12 @@ describe('Reflector', () => {
 
     it('takes one unpaged list when the token of a paged one expires', async () => {
       const pods = [1, 2, 3, 4].map((n) => source.add('Pod', 'shop', `pod-${n}`));
-      const { list } = source;
+      const list = source.list.bind(source);
       const limits: number[] = [];
       source.list = (target, options) => {
         limits.push(options.limit);
         return options.continueToken === null
-          ? list.call(source, target, options)
+          ? list(target, options)
           : Promise.reject(new KubernetesApiError('gone', 'the token has expired', { status: 410 }));
       };
       await begin();

@@ -32,6 +32,7 @@ export class StatusWriter {
   private readonly waiting = new Map<string, Observation>();
   private readonly writing = new Set<string>();
   private readonly owedHistory = new Map<string, HistoryEntry[]>();
+  private readonly uncertain = new Map<string, { readonly version: number; readonly note: HistoryNote }>();
   private readonly backoff: Backoff;
   private readonly abort = new AbortController();
   private workers = 0;
@@ -151,6 +152,7 @@ export class StatusWriter {
   }
 
   private async write(id: string, observation: Observation): Promise<void> {
+    await this.settleUncertain(id);
     await this.payHistory(id);
     for (;;) {
       const resource = this.tracked.get(id);
@@ -165,9 +167,10 @@ export class StatusWriter {
         if (verdict.type === 'unchanged') this.waiters.sighted(resource, observation);
         return;
       }
-      const stored = await this.resources.update(SYSTEM_SCOPE, id, document.version, change);
+      const note = verdict.type === 'changed' ? verdict.history : null;
+      const stored = await this.store(id, document.version, change, note);
       if (stored) {
-        if (verdict.type === 'changed' && verdict.history) this.oweHistory(stored, verdict.history);
+        if (note) this.oweHistory(stored, note);
         this.changes.publish(stored);
         if (verdict.type !== 'irrelevant') this.waiters.sighted(resource, observation);
         await this.payHistory(id);
@@ -177,6 +180,32 @@ export class StatusWriter {
     }
   }
 
+  private async store(
+    id: string,
+    version: number,
+    change: ResourceChange,
+    note: HistoryNote | null,
+  ): Promise<ResourceDocument | null> {
+    try {
+      return await this.resources.update(SYSTEM_SCOPE, id, version, change);
+    } catch (error) {
+      // It may have been stored all the same; then its history entry is still owed.
+      if (note) this.uncertain.set(id, { version: version + 1, note });
+      throw error;
+    }
+  }
+
+  private async settleUncertain(id: string): Promise<void> {
+    const uncertain = this.uncertain.get(id);
+    if (!uncertain) return;
+    if (!(await this.reread(id))) return;
+    this.uncertain.delete(id);
+    const document = this.tracked.get(id)?.document;
+    const { version, note } = uncertain;
+    const wasStored = document?.version === version && (document.reason === note.reason || note.reason === 'Recreated');
+    if (document && wasStored) this.oweHistory(document, note);
+  }
+
   /** After a lost race; false when there is nothing to write to any more. */
   private async reread(id: string): Promise<boolean> {
     const current = await this.resources.find(SYSTEM_SCOPE, id);
@@ -184,7 +213,8 @@ export class StatusWriter {
       this.tracked.remove(id);
       return false;
     }
-    this.tracked.refresh(current);
+    // Also tells what an earlier try has stored if only its answer was lost.
+    this.changes.publish(current);
     return true;
   }
 
