@@ -71,3 +71,22 @@ describe('writes that were acknowledged', () => {
     }
   }, 120_000);
 });
+
+describe('the lock of the data directory', () => {
+  it('names the other process while that lives, and is free as soon as it is dead', async () => {
+    const writer = spawn(process.execPath, [WRITER, dataDir, '0'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, NODE_OPTIONS: '' },
+    });
+    child = writer;
+    await once(writer.stdout, 'data');
+    await expect(startEmbeddedStore({ dataDir })).rejects.toMatchObject({
+      code: 'DATA_DIR_LOCKED',
+      pid: writer.pid,
+      dataDir,
+    });
+    writer.kill('SIGKILL');
+    await once(writer, 'close');
+    await (await startEmbeddedStore({ dataDir })).stop();
+  }, 30_000);
+});

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import mongoose from 'mongoose';
 import { DataDirLockedError, type EmbeddedStore, startEmbeddedStore } from './index.js';
 
@@ -99,4 +100,56 @@ describe('embedded store', () => {
     expect(refusal).toMatchObject({ code: 'DATA_DIR_LOCKED', pid: process.pid, dataDir });
     expect((refusal as Error).message).toContain(String(process.pid));
   });
+
+  it('refuses a store that a later version of the program wrote, and frees the folder again', async () => {
+    const dataDir = folder();
+    await (await startEmbeddedStore({ dataDir })).stop();
+    const file = new DatabaseSync(join(dataDir, 'store', 'store.sqlite'));
+    file.exec('PRAGMA user_version = 99');
+    file.close();
+    await expect(startEmbeddedStore({ dataDir })).rejects.toThrow(/format 99.*later version/);
+    const again = new DatabaseSync(join(dataDir, 'store', 'store.sqlite'));
+    again.exec('PRAGMA user_version = 1');
+    again.close();
+    await start(dataDir);
+  });
+
+  it('sweeps TTL indexes by itself', async () => {
+    const store = await startEmbeddedStore({ dataDir: folder(), ttlSweepMs: 5 });
+    stores.push(store);
+    const client = await new MongoClient(store.uri).connect();
+    const things = client.db().collection('things');
+    await things.createIndex({ at: 1 }, { expireAfterSeconds: 1 });
+    await things.insertMany([{ at: new Date(0) }, { at: new Date('2999-01-01') }]);
+    // Each round trip gives the sweep its turn; the test's own time limit ends a sweep that never comes.
+    while ((await things.countDocuments()) > 1);
+    expect(await things.countDocuments()).toBe(1);
+    await client.close();
+  });
+
+  it('answers requests under way before it stops, and stops twice without harm', async () => {
+    const dataDir = folder();
+    const store = await start(dataDir);
+    const client = await new MongoClient(store.uri, { maxPoolSize: 20 }).connect();
+    const things = client.db().collection('things');
+    await things.insertOne({ _id: -1 as never });
+    const acknowledged: number[] = [];
+    const writes = Array.from({ length: 200 }, (_, n) =>
+      things.insertOne({ _id: n as never }).then(
+        () => acknowledged.push(n),
+        () => undefined,
+      ),
+    );
+    await writes[20];
+    await Promise.all([store.stop(), store.stop()]);
+    await client.close(true);
+    await Promise.all(writes);
+
+    const again = await start(dataDir);
+    const reader = await new MongoClient(again.uri).connect();
+    const ids = new Set((await reader.db().collection('things').find().toArray()).map(({ _id }) => Number(_id)));
+    expect(acknowledged.length).toBeGreaterThan(20);
+    expect(acknowledged.filter((n) => !ids.has(n))).toEqual([]);
+    await reader.close();
+  }, 40_000);
 });

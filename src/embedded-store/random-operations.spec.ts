@@ -115,7 +115,7 @@ describe('random operations through the driver', () => {
         }
         expect(await contents(indexed)).toEqual(await contents(plain));
       }),
-      { numRuns: 60 },
+      { numRuns: 200 },
     );
   }, 120_000);
 

@@ -112,4 +112,23 @@ describe('index use', () => {
     expect(Number(first.cursor.firstBatch.at(-1)?.at)).toBe(388);
     expect(more.cursor.nextBatch.map(({ at }) => Number(at))).toEqual([408, 428, 448]);
   });
+
+  it('bounds an array field by one condition only, for another element may meet the other', async () => {
+    await harness.index({ scores: 1 });
+    await harness.index({ 'parts.x': 1, 'parts.y': 1 });
+    await harness.insert([
+      {
+        _id: 'apart',
+        scores: [1, 20],
+        parts: [
+          { x: 1, y: 5 },
+          { x: 5, y: 1 },
+        ],
+      },
+      { _id: 'other', scores: [1], parts: [{ x: 2, y: 2 }] },
+    ]);
+    expect(await harness.find({ filter: { scores: { $gt: 5, $lt: 10 } } })).toMatchObject([{ _id: 'apart' }]);
+    expect(await harness.find({ filter: { 'parts.x': 1, 'parts.y': 1 } })).toMatchObject([{ _id: 'apart' }]);
+    expect(docs()).toBeLessThan(COUNT);
+  });
 });

@@ -4,6 +4,8 @@ import { HEADER_BYTES, MAX_MESSAGE_BYTES, type WireRequest, frameReply, parseMes
 
 /** A message begun must end, and an answer must be taken, within this time: a peer that does neither is gone. */
 const STALL_MS = 30_000;
+/** At a stop, the last answers get this long to leave. */
+const CLOSE_MS = 500;
 
 export interface ConnectionOptions {
   readonly socket: Socket;
@@ -45,6 +47,12 @@ export class Connection {
 
   destroy(): void {
     this.options.socket.destroy();
+  }
+
+  /** Sends the answers already written, then ends; a peer that does not take them is cut. */
+  close(): void {
+    this.options.socket.destroySoon();
+    this.options.clock.after(CLOSE_MS, () => this.destroy(), { unref: true });
   }
 
   private peek(count: number): Buffer {

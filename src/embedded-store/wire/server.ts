@@ -40,7 +40,7 @@ export class WireServer {
   close(): Promise<void> {
     return new Promise((resolve) => {
       this.server.close(() => resolve());
-      for (const connection of this.connections) connection.destroy();
+      for (const connection of this.connections) connection.close();
     });
   }
 }
