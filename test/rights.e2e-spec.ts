@@ -58,7 +58,7 @@ describeRealCluster('a user with too few rights', (cluster) => {
       const { id } = await api.must('POST', '/workflows', { body });
       await api.must('POST', `/workflows/${String(id)}/execute`);
       const { items } = await eventually(
-        () => api.must<{ items: Watcher[] }>('GET', `/watchers?clusterId=${String(registered['id'])}`),
+        () => api.must<{ items: Watcher[] }>('GET', `/watchers`),
         (watchers) =>
           watchers.items.some(({ error }) => error !== null) &&
           watchers.items.some(({ kind, state }) => kind === 'ConfigMap' && state === 'watching'),

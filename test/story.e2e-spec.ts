@@ -189,7 +189,7 @@ describeRealCluster('the main story', (cluster) => {
     ]);
     expect(left.trim()).toBe('');
     const watchers = await eventually(
-      () => api.must<{ items: unknown[] }>('GET', `/watchers?clusterId=${clusterId}`),
+      () => api.must<{ items: unknown[] }>('GET', `/watchers`),
       ({ items }) => items.length === 0,
     );
     expect(watchers.items).toEqual([]);

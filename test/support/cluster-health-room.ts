@@ -75,7 +75,7 @@ export async function openClusterHealth(overrides: Partial<ClusterHealthConfig> 
   const service = new ClustersService(
     clusters,
     history,
-    new ClusterAccessInput(new PodServiceAccount('/no/such/root')),
+    new ClusterAccessInput(new PodServiceAccount('/no/such/root'), clock),
     sealing,
     new ClusterUniqueness(clusters),
     checks,
