@@ -8,6 +8,7 @@ import { ObjectIndex } from './reflector/object-index.js';
 import { Reflector, type ReflectorSink, type ReflectorStatus, type ReflectorTiming } from './reflector/reflector.js';
 import type { WatchSource } from './reflector/watch-source.js';
 import type { Freshness } from './resource.js';
+import { WatchCoverage } from './watch-coverage.js';
 import { type SlimObject, slimObject } from './status/slim-object.js';
 
 /** What one namespace of a kind looks like through its watch. */
@@ -61,6 +62,7 @@ interface Entry {
 export class ClusterWatches {
   readonly index = new ObjectIndex<SlimObject>();
   private readonly entries = new Set<Entry>();
+  private readonly coverage = new WatchCoverage<Entry>();
   private readonly stopping = new Set<Promise<void>>();
   private readonly recovery: ClusterRecovery;
   private readonly listGate: ListGate;
@@ -74,7 +76,7 @@ export class ClusterWatches {
 
   /** The view of a kind in a namespace, through the freshest watch that covers it; undefined when none does. */
   view(kind: string, namespace: string): NamespaceView | undefined {
-    const covering = [...this.entries].filter((entry) => entry.kind === kind && entry.namespaces.has(namespace));
+    const covering = this.coverage.of(kind, namespace);
     const entry =
       covering.find(({ reflector }) => reflector.status.freshness === 'live') ??
       covering.find(({ resourceVersion }) => resourceVersion !== null) ??
@@ -92,6 +94,19 @@ export class ClusterWatches {
       namespaces: [...namespaces].toSorted(),
       ...reflector.status,
     }));
+  }
+
+  /** How the watches stand that cover all of these namespaces, the cluster-wide ones apart. */
+  standing(
+    kind: string,
+    namespaces: ReadonlySet<string>,
+  ): { readonly wideForbidden: boolean; readonly overlap: boolean } {
+    const covering = new Set([...namespaces].flatMap((namespace) => this.coverage.of(kind, namespace)));
+    const wide = [...covering].filter(({ namespace }) => namespace === null);
+    return {
+      wideForbidden: wide.some(({ reflector }) => reflector.status.state === 'forbidden'),
+      overlap: wide.length > 0 && covering.size > 1,
+    };
   }
 
   /**
@@ -119,11 +134,15 @@ export class ClusterWatches {
   }
 
   private entryFor({ kind, namespace, namespaces }: DesiredWatch): Entry {
-    const running = [...this.entries].find(
-      (entry) => entry.kind === kind && entry.namespace === namespace && isSubset(namespaces, entry.namespaces),
-    );
+    const [first = ''] = namespaces;
+    const running = this.coverage
+      .of(kind, first)
+      .find((entry) => entry.namespace === namespace && isSubset(namespaces, entry.namespaces));
     if (!running) return this.begin(kind, namespace, namespaces);
-    for (const left of running.namespaces) if (!namespaces.has(left)) this.dropUncovered(kind, left, running);
+    this.leave(
+      running,
+      [...running.namespaces].filter((each) => !namespaces.has(each)),
+    );
     running.namespaces = namespaces;
     return running;
   }
@@ -135,12 +154,9 @@ export class ClusterWatches {
       .filter((namespace) => entry.namespaces.has(namespace));
     const isLive = entry.reflector.status.freshness === 'live';
     return stillNeeded.every((namespace) =>
-      [...wanted].some(
-        (other) =>
-          other.kind === entry.kind &&
-          other.namespaces.has(namespace) &&
-          (!isLive || other.reflector.status.freshness === 'live'),
-      ),
+      this.coverage
+        .of(entry.kind, namespace)
+        .some((other) => wanted.has(other) && (!isLive || other.reflector.status.freshness === 'live')),
     );
   }
 
@@ -170,6 +186,7 @@ export class ClusterWatches {
       }),
     };
     this.entries.add(entry);
+    this.coverage.add(kind, namespaces, entry);
     entry.reflector.start();
     return entry;
   }
@@ -205,16 +222,14 @@ export class ClusterWatches {
 
   private end(entry: Entry): void {
     this.entries.delete(entry);
-    for (const namespace of entry.namespaces) this.dropUncovered(entry.kind, namespace, entry);
+    this.leave(entry, entry.namespaces);
     const end = entry.reflector.stop().finally(() => this.stopping.delete(end));
     this.stopping.add(end);
   }
 
-  private dropUncovered(kind: string, namespace: string, leaving: Entry): void {
-    const covered = [...this.entries].some(
-      (entry) => entry !== leaving && entry.kind === kind && entry.namespaces.has(namespace),
-    );
-    if (!covered) this.index.drop(kind, namespace);
+  private leave(entry: Entry, namespaces: Iterable<string>): void {
+    const { kind } = entry;
+    for (const namespace of this.coverage.remove(kind, namespaces, entry)) this.index.drop(kind, namespace);
   }
 }
 

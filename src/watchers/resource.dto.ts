@@ -26,7 +26,7 @@ export const ListResourcesQuery = z.strictObject({
   clusterId: repeated(objectId).meta({ description: 'In these clusters; may be repeated.' }),
   kind: repeated(KindFilter).meta({
     description: "Of these kinds, as Kubernetes writes them or by kubectl's short names; may be repeated.",
-    example: 'deploy',
+    example: ['deploy'],
   }),
   namespace: repeated(z.string().max(63)).meta({ description: 'In these namespaces; may be repeated.' }),
   health: repeated(health).meta({ description: 'With this health as it is shown; may be repeated.' }),

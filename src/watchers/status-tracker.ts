@@ -157,7 +157,7 @@ export class StatusTracker {
     this.rechecks.get(id)?.cancel();
     this.rechecks.delete(id);
     if (delayMs === null) return;
-    const timer = this.clock.after(Math.max(delayMs, MIN_RECHECK_MS), () => {
+    const timer = this.clock.after(Math.min(Math.max(delayMs, MIN_RECHECK_MS), MAX_RECHECK_MS), () => {
       this.rechecks.delete(id);
       this.evaluate(id);
     });
@@ -167,6 +167,8 @@ export class StatusTracker {
 
 /** A deadline that has just passed must not spin. */
 const MIN_RECHECK_MS = 100;
+/** Asking again too early changes nothing; Node's timers end after 24.8 days. */
+const MAX_RECHECK_MS = 86_400_000;
 
 /** What the rights do not let us see must not look absent: without sight of pods, a Service is judged by itself. */
 function withinSight(object: SlimObject, pods: NamespaceView | undefined): SlimObject {

@@ -182,7 +182,7 @@ export class WatcherManager implements Runnable {
         ...listener,
         statusChanged: (kind, namespaces) => {
           listener.statusChanged(kind, namespaces);
-          this.watchChanged(clusterId, watches, kind);
+          this.watchChanged(clusterId, kind, watches.standing(kind, namespaces));
         },
       },
     });
@@ -191,14 +191,9 @@ export class WatcherManager implements Runnable {
   }
 
   /** Another watch may have become live that replaces one, or the rights may have refused a cluster-wide one. */
-  private watchChanged(clusterId: string, watches: ClusterWatches, kind: string): void {
-    const running = watches.watches().filter((watch) => watch.kind === kind);
-    if (running.some(({ namespace, state }) => namespace === null && state === 'forbidden')) {
-      this.wideRefused.add(`${clusterId}/${kind}`);
-      this.requestReconcile();
-    } else if (running.length > 1 && running.some(({ namespace }) => namespace === null)) {
-      this.requestReconcile();
-    }
+  private watchChanged(clusterId: string, kind: string, standing: ReturnType<ClusterWatches['standing']>): void {
+    if (standing.wideForbidden) this.wideRefused.add(`${clusterId}/${kind}`);
+    if (standing.wideForbidden || standing.overlap) this.requestReconcile();
   }
 
   private endCluster(clusterId: string): void {

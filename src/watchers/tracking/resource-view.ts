@@ -43,6 +43,6 @@ function staleMessage(document: ResourceDocument): string {
   const last = `last known: ${health} since ${since.toISOString()}`;
   if (!watched) return `${last}; it is no longer watched`;
   return freshness === 'syncing'
-    ? `${last}; the cluster is being listed since ${freshnessSince.toISOString()}`
-    : `${last}; the cluster has not been heard since ${freshnessSince.toISOString()}`;
+    ? `${last}; it is being listed since ${freshnessSince.toISOString()}`
+    : `${last}; nothing was heard of it since ${freshnessSince.toISOString()}`;
 }
