@@ -1,6 +1,7 @@
 import { ARITHMETIC_OPERATORS } from './expression-arithmetic.js';
 import { ARRAY_OPERATORS } from './expression-arrays.js';
 import { CONTROL_OPERATORS } from './expression-control.js';
+import { DATE_OPERATORS } from './expression-dates.js';
 import { TYPE_OPERATORS } from './expression-types.js';
 import type { Compile, Expression } from './expression.js';
 
@@ -12,5 +13,6 @@ export const OPERATORS: Readonly<Record<string, OperatorCompiler>> = Object.assi
   CONTROL_OPERATORS,
   ARITHMETIC_OPERATORS,
   ARRAY_OPERATORS,
+  DATE_OPERATORS,
   TYPE_OPERATORS,
 );
