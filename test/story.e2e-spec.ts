@@ -135,7 +135,7 @@ describeRealCluster('the main story', (cluster) => {
     await cluster().kubectl(['-n', namespace, 'scale', 'deployment/web', '--replicas=3']);
     const { envelope } = await nodeUpdate(
       'web',
-      ({ rollout, details }) => rollout === 'complete' && details['readyReplicas'] === 3,
+      ({ rollout, details }) => rollout === 'complete' && details['ready'] === 3,
       from,
     );
     expect(envelope.data['health']).toBe('healthy');
@@ -151,9 +151,9 @@ describeRealCluster('the main story', (cluster) => {
   it('shows a crashing pod as the reason of its degraded Deployment, and the recovery', async () => {
     const from = stream.events.length;
     await cluster().kubectl(['-n', namespace, 'label', 'pods', '-l', 'app=web', 'crowsnest.test/behave=crash-loop']);
-    const { envelope } = await nodeUpdate('web', ({ health }) => health === 'degraded', from);
-    expect(envelope.data).toMatchObject({ reason: 'CrashLoopBackOff', previous: 'healthy' });
-    expect(String(envelope.data['message'])).toContain('app');
+    const { envelope } = await nodeUpdate('web', ({ reason }) => reason === 'CrashLoopBackOff', from);
+    expect(envelope.data).toMatchObject({ health: 'degraded', previous: 'healthy' });
+    expect(String(envelope.data['message'])).toContain('container app');
     await cluster().kubectl(['-n', namespace, 'label', 'pods', '-l', 'app=web', 'crowsnest.test/behave-']);
     const recovered = await nodeUpdate('web', ({ health }) => health === 'healthy', from);
     expect(recovered.envelope.data['previous']).not.toBe('healthy');

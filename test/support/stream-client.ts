@@ -64,7 +64,7 @@ export class StreamClient {
       };
       const timer = setTimeout(() => {
         this.listeners.delete(look);
-        const seen = this.events.slice(-20).map((each) => JSON.stringify(each.envelope));
+        const seen = this.events.slice(-20).map(({ envelope }) => JSON.stringify(envelope).slice(0, 400));
         reject(new Error(`no such event in ${withinMs} ms; the last of ${this.events.length}:\n${seen.join('\n')}`));
       }, withinMs);
       this.listeners.add(look);
