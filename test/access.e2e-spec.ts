@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { ApiClient, eventually } from './support/api-client.js';
 import { configMap } from './support/manifests.js';
+import { describeRealCluster } from './support/real-cluster.js';
 import { Service } from './support/service.js';
 
 const secretOf = (name: string): string => `${name}-0123456789abcdef`;
@@ -18,6 +19,7 @@ type Role = 'viewer' | 'operator' | 'admin';
 const RANK: Record<Role, number> = { viewer: 0, operator: 1, admin: 2 };
 
 interface Ids {
+  namespace: string;
   cluster: string;
   workflow: string;
   resource: string;
@@ -34,7 +36,7 @@ interface Expectation {
 const definition = (ids: Ids) => ({
   name: 'made',
   clusterId: ids.cluster,
-  namespace: 'default',
+  namespace: ids.namespace,
   nodes: [{ id: 'settings', manifest: configMap('settings') }],
 });
 const access = { token: { server: 'https://127.0.0.1:1', token: 'not-a-real-token' } };
@@ -91,7 +93,7 @@ const ROUTES: Record<string, Expectation> = {
   'GET /api/v1/streams/stats': { role: 'viewer' },
 };
 
-describe('access', () => {
+describeRealCluster('access', (cluster) => {
   let service: Service;
   let clients: Record<PrincipalName | 'nobody' | 'wrong', ApiClient>;
   let ids: Ids;
@@ -115,12 +117,14 @@ describe('access', () => {
     documented = Object.entries(paths).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     );
-    const made: Ids = { cluster: '', workflow: '', resource: '', run: '' };
-    made.cluster = String((await admin.must('POST', '/clusters', { body: { name: 'first', ...access } }))['id']);
+    const made: Ids = { namespace: '', cluster: '', workflow: '', resource: '', run: '' };
+    const { server, caData, token } = cluster();
+    const registered = { name: 'first', token: { server, caData, token } };
+    made.cluster = String((await admin.must('POST', '/clusters', { body: registered }))['id']);
+    made.namespace = await cluster().createNamespace('access');
     made.workflow = String(
       (await admin.must('POST', '/workflows', { body: { ...definition(made), name: 'first' } }))['id'],
     );
-    // Nothing listens there, so that the run fails; what it leaves behind is what the routes name.
     made.run = String((await admin.must('POST', `/workflows/${made.workflow}/execute`))['id']);
     await eventually(
       () => admin.must('GET', `/workflows/${made.workflow}/runs/${made.run}`),
