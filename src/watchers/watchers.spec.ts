@@ -231,6 +231,27 @@ describe('the watchers', () => {
       await becomes(await apply(service), 'healthy');
     });
 
+    it('says nothing of a resource before all that its status is read from was listed', async () => {
+      source.add('Pod', 'shop', 'web-1', { ...runningPod(), metadata: { labels: { app: 'web' } } });
+      const list = source.list.bind(source);
+      const released = Promise.withResolvers<void>();
+      source.list = async (target, options) => {
+        if (target.kind.kind === 'Pod') await released.promise;
+        return list(target, options);
+      };
+      const id = await apply(
+        source.add('Service', 'shop', 'web', {
+          spec: { type: 'ClusterIP', clusterIP: '10.0.0.1', selector: { app: 'web' } },
+        }),
+      );
+      await until(() => room.manager.watches().some(({ kind, state }) => kind === 'Service' && state === 'watching'));
+      await clock.advance(5_000);
+      expect(room.last(id)).toMatchObject({ health: 'pending', freshness: 'syncing' });
+      released.resolve();
+      await becomes(id, 'healthy');
+      expect(room.told.filter((each) => each.id === id).map(({ health }) => health)).not.toContain('progressing');
+    });
+
     it('finds every resource that an outage made stale by one filter', async () => {
       const ids = await Promise.all([1, 2, 3].map((n) => apply(source.add('ConfigMap', 'shop', `m-${n}`))));
       for (const id of ids) await becomes(id, 'healthy');

@@ -1,5 +1,5 @@
 import { Backoff } from '../../runtime/backoff.js';
-import type { Clock } from '../../runtime/clock.js';
+import type { Clock, Timer } from '../../runtime/clock.js';
 import type { Random } from '../../runtime/random.js';
 import { StopReason } from '../../runtime/stop-reason.js';
 import { KubernetesApiError } from '../../kubernetes/kubernetes-api.js';
@@ -75,6 +75,7 @@ export interface ReflectorOptions<T extends Identified> {
 /** A watch that was open this long earns a quick retry after its cut. */
 const STEADY_MS = 10_000;
 const SHORT_WATCH_MS = 1_000;
+const CATCH_UP_MS = 200;
 /** Cuts in a row without a single event after which the version itself is suspected: an unreadable line comes again. */
 const MAX_FRUITLESS_CUTS = 2;
 
@@ -99,6 +100,7 @@ export class Reflector<T extends Identified> {
   private resourceVersion: string | null = null;
   private watchOpenedAt: number | null = null;
   private watchEvents = 0;
+  private justListed = false;
   private quickRetryUsed = false;
   private wakeable = true;
   private fruitlessCuts = 0;
@@ -165,6 +167,7 @@ export class Reflector<T extends Identified> {
     }
     signal.throwIfAborted();
     this.resourceVersion = page.resourceVersion;
+    this.justListed = true;
     this.fruitlessCuts = 0;
     this.current = { ...this.current, lastEventAt: clock.now() };
     sink.listed([...found.values()], page.resourceVersion, startedAt);
@@ -194,12 +197,27 @@ export class Reflector<T extends Identified> {
     const events = await source.watch(this.target, { resourceVersion, timeoutSeconds, signal });
     this.watchOpenedAt = clock.monotonic();
     this.forbiddenBackoff.reset();
-    this.show({ state: 'watching', freshness: 'live', error: null });
-    for await (const event of events) {
-      if (signal.aborted) return;
-      this.take(event);
+    const catchUp = this.opened();
+    try {
+      for await (const event of events) {
+        if (signal.aborted) return;
+        this.take(event);
+      }
+    } finally {
+      catchUp?.cancel();
     }
     if (this.watchEvents === 0 && clock.monotonic() - this.watchOpenedAt < SHORT_WATCH_MS) throw new ShortWatch();
+  }
+
+  /**
+   * After a list the picture is complete. A watch that resumes after an outage first brings what was missed, and nothing
+   * says when that is through: it gets a moment, or old states would be told as live.
+   */
+  private opened(): Timer | undefined {
+    const isComplete = this.justListed || this.current.freshness === 'live';
+    this.justListed = false;
+    this.show({ state: 'watching', error: null, ...(isComplete ? { freshness: 'live' } : {}) });
+    return isComplete ? undefined : this.options.clock.after(CATCH_UP_MS, () => this.show({ freshness: 'live' }));
   }
 
   private take(event: WatchEvent): void {

@@ -13,13 +13,15 @@ import type { ResourcesRepository } from './resources.repository.js';
 interface Faults {
   failing: 'not' | 'before' | 'after';
   failed: number;
+  /** Statuses alone fail. */
+  spareFreshness?: boolean;
 }
 
 function flaky(connection: Connection, faults: Faults): ResourcesRepository {
   const real = repositoryOn(connection);
-  const fail = <A extends unknown[], R>(work: (...args: A) => Promise<R>) => {
+  const fail = <A extends unknown[], R>(work: (...args: A) => Promise<R>, spared = (): boolean => false) => {
     return async (...args: A): Promise<R> => {
-      const { failing } = faults;
+      const failing = spared() ? 'not' : faults.failing;
       if (failing === 'before') {
         faults.failed += 1;
         throw new Error('the store is away');
@@ -31,7 +33,7 @@ function flaky(connection: Connection, faults: Faults): ResourcesRepository {
     };
   };
   real.update = fail(real.update.bind(real));
-  real.setFreshness = fail(real.setFreshness.bind(real));
+  real.setFreshness = fail(real.setFreshness.bind(real), () => faults.spareFreshness === true);
   return real;
 }
 
@@ -104,6 +106,34 @@ describe('StatusWriter', () => {
     faults.failing = 'not';
     await clock.advance(5_000);
     await until(() => shown(id) === 'unknown stale');
+  });
+
+  it('does not show an old status as live while the new one waits to be stored', async () => {
+    const object = source.add('ConfigMap', 'shop', 'outdated');
+    const others = source.add('ConfigMap', 'shop', 'same');
+    const { id } = await room.apply(object, { clusterId });
+    const { id: same } = await room.apply(others, { clusterId });
+    await until(() => shown(id) === 'healthy live' && shown(same) === 'healthy live');
+    source.refuse();
+    await clock.advance(1_500);
+    await until(() => shown(id) === 'unknown stale' && shown(same) === 'unknown stale');
+    const told = room.told.length;
+
+    Object.assign(faults, { failing: 'before', spareFreshness: true });
+    source.remove(object);
+    source.accept();
+    await clock.advance(10_000);
+    await until(() => shown(same) === 'healthy live');
+    expect(shown(id)).toBe('unknown stale');
+    faults.failing = 'not';
+    await clock.advance(60_000);
+    await until(() => shown(id) === 'missing live');
+    expect(
+      room.told
+        .slice(told)
+        .filter((each) => each.id === id)
+        .map(({ health }) => health),
+    ).toEqual(['missing']);
   });
 
   it('holds one observation of each resource, however many come', async () => {

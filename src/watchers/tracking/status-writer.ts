@@ -56,7 +56,7 @@ export class StatusWriter {
 
   /** Observations that are not in the database yet. */
   get pending(): number {
-    return this.waiting.size + this.writing.size;
+    return this.pendingIds().length;
   }
 
   /** Ids of resources that have such an observation. */
