@@ -17,6 +17,7 @@ import {
   serverVersion,
   watchObjects,
 } from '../src/kubernetes/index.js';
+import { FakeClock, settle } from './support/fake-clock.js';
 import { accessTo, testApis } from './support/kubernetes-apis.js';
 import { describeOwnCluster, describeRealCluster } from './support/real-cluster.js';
 
@@ -414,6 +415,47 @@ describeOwnCluster('an API server that goes', (cluster) => {
       controlPlane.resume('kube-apiserver');
       await apis.stop();
       expect(apis.connections).toBe(0);
+    },
+    timeoutMs,
+  );
+});
+
+describeOwnCluster('an API server that hangs', (cluster) => {
+  it(
+    'is noticed by a PING that is not answered, while an answered one keeps the watch',
+    async () => {
+      const { controlPlane } = cluster();
+      const clock = new FakeClock();
+      const apis = testApis({ clock });
+      const api = apis.open(accessTo(controlPlane, { type: 'token', token: controlPlane.token }));
+      const { signal } = new AbortController();
+      const options = {
+        definition: configMaps,
+        namespace: 'default',
+        resourceVersion: '0',
+        timeoutSeconds: 300,
+        signal,
+      };
+      let seen = 0;
+      const watch = await watchObjects(api, options);
+      const ended = failureOf(
+        (async () => {
+          for await (const event of watch) seen += event.type === 'ADDED' ? 1 : 0;
+        })(),
+      );
+      while (seen === 0) await settle();
+      await clock.advance(25_000);
+      // The answer comes over a real socket, after which the next PING is planned.
+      await controlPlane.request('GET', '/version');
+      await settle(50);
+      await clock.advance(15_000);
+      expect(await serverVersion(api)).toBeDefined();
+      expect(apis.connections).toBe(2);
+      controlPlane.pause('kube-apiserver');
+      await clock.advance(40_000);
+      expect(await ended).toMatchObject({ failure: 'cut', message: expect.stringContaining('PING') });
+      controlPlane.resume('kube-apiserver');
+      await apis.stop();
     },
     timeoutMs,
   );

@@ -6,6 +6,7 @@ import {
   type ServerHttp2Session,
   createSecureServer,
 } from 'node:http2';
+import { createServer as createHttpsServer } from 'node:https';
 import { mkdtempSync, rmSync } from 'node:fs';
 import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -35,13 +36,12 @@ export class ScriptedApiServer {
       usage: 'serverAuth',
       alternativeNames: ['IP:127.0.0.1', 'DNS:localhost'],
     });
-    this.listener = createSecureServer({
-      key: serving.key,
-      cert: serving.certificate,
-      allowHTTP1: true,
-      ...(options.http1Only ? { ALPNProtocols: ['http/1.1'] } : {}),
-      settings: { maxConcurrentStreams: options.maxConcurrentStreams ?? 100 },
-    });
+    const identity = { key: serving.key, cert: serving.certificate };
+    const settings = { maxConcurrentStreams: options.maxConcurrentStreams ?? 100 };
+    // node's HTTP/1.1 server has the same events and, for what scripts use, the same requests and responses.
+    this.listener = options.http1Only
+      ? (createHttpsServer(identity) as unknown as Http2SecureServer)
+      : createSecureServer({ ...identity, settings });
     this.listener.on('session', (session) => {
       this.sessions.push(session);
       session.on('error', () => undefined);
@@ -79,13 +79,14 @@ export class ScriptedApiServer {
     while (this.sockets.size > 0) await once([...this.sockets][0] as Socket, 'close');
   }
 
-  /** Resets every connection, as a server that was killed does. */
+  /** Ends every connection, as a server that was killed does. */
   cut(): void {
-    for (const socket of this.sockets) socket.resetAndDestroy();
+    for (const socket of this.sockets) socket.destroy();
   }
 
   async stop(): Promise<void> {
-    for (const socket of this.sockets) socket.destroy();
+    for (const session of this.sessions) session.destroy();
+    this.cut();
     const closed = once(this.listener, 'close');
     this.listener.close();
     await closed;
