@@ -3,10 +3,21 @@ import { MongooseModule } from '@nestjs/mongoose';
 import { ClusterHealthModule } from '../cluster-health/index.js';
 import { LifecycleRegistry } from '../lifecycle/index.js';
 import { WatchersModule } from '../watchers/index.js';
+import { ApplyNode } from './execution/apply-node.js';
+import { ArchiveRun } from './execution/archive-run.js';
+import { AttemptsFactory } from './execution/attempts.js';
+import { DeleteNode } from './execution/delete-node.js';
+import { ExecuteRun } from './execution/execute-run.js';
+import { GoneWait } from './execution/gone-wait.js';
+import { HealthWait } from './execution/health-wait.js';
+import { RunExecutor } from './execution/run-executor.js';
 import { inventoryEntrySchema } from './inventory/inventory-entry.schema.js';
 import { InventoryRepository } from './inventory/inventory.repository.js';
 import { runSchema } from './runs/run.schema.js';
 import { RunsRepository } from './runs/runs.repository.js';
+import { RunsController } from './runs.controller.js';
+import { RunsMetrics } from './runs.metrics.js';
+import { RunsService } from './runs.service.js';
 import { WorkflowClusterUsage } from './workflow-cluster-usage.js';
 import { WorkflowList } from './workflow-list.js';
 import { WorkflowRemoval } from './workflow-removal.js';
@@ -19,7 +30,7 @@ import { WorkflowsMetrics } from './workflows.metrics.js';
 import { WorkflowsRepository } from './workflows.repository.js';
 import { WorkflowsService } from './workflows.service.js';
 
-/** Definitions of workflows, who owns which object, and their way into streams and metrics. */
+/** Definitions of workflows and their runs, who owns which object, and their way into streams and metrics. */
 @Module({
   imports: [
     MongooseModule.forFeature([
@@ -30,10 +41,20 @@ import { WorkflowsService } from './workflows.service.js';
     ClusterHealthModule,
     WatchersModule,
   ],
-  controllers: [WorkflowsController],
+  controllers: [WorkflowsController, RunsController],
   providers: [
+    ApplyNode,
+    ArchiveRun,
+    AttemptsFactory,
+    DeleteNode,
+    ExecuteRun,
+    GoneWait,
+    HealthWait,
     InventoryRepository,
+    RunExecutor,
+    RunsMetrics,
     RunsRepository,
+    RunsService,
     WorkflowClusterUsage,
     WorkflowList,
     WorkflowRemoval,
@@ -47,7 +68,8 @@ import { WorkflowsService } from './workflows.service.js';
   exports: [WorkflowsService],
 })
 export class WorkflowsModule {
-  constructor(lifecycle: LifecycleRegistry, removal: WorkflowRemoval) {
+  constructor(lifecycle: LifecycleRegistry, removal: WorkflowRemoval, executor: RunExecutor) {
     lifecycle.register('executor', removal);
+    lifecycle.register('executor', executor);
   }
 }

@@ -1,7 +1,7 @@
 import mongoose from 'mongoose';
 import type { Types } from 'mongoose';
 import { schemaOptions } from '../../database/schema-options.js';
-import type { InventoryEntry, ObjectOrigin } from './inventory-entry.js';
+import type { InventoryEntry, LastApply, ObjectOrigin } from './inventory-entry.js';
 
 export interface InventoryEntryDocument {
   readonly _id: Types.ObjectId;
@@ -19,6 +19,8 @@ export interface InventoryEntryDocument {
   readonly revision: number;
   readonly claimedAt: Date;
   readonly appliedAt: Date | null;
+  readonly manifestHash: string | null;
+  readonly lastApply: LastApply | null;
 }
 
 const { Schema } = mongoose;
@@ -41,6 +43,14 @@ export const inventoryEntrySchema = new Schema<InventoryEntryDocument>(
     revision: { type: Number, required: true },
     claimedAt: { type: Date, required: true },
     appliedAt: { type: Date, default: null },
+    manifestHash: { type: String, default: null },
+    lastApply: {
+      type: new Schema(
+        { runId: text, outcome: { ...text, enum: ['created', 'configured', 'unchanged'] } },
+        { _id: false, id: false, strict: 'throw' },
+      ),
+      default: null,
+    },
   },
   schemaOptions('inventory'),
 );
@@ -62,5 +72,7 @@ export function toInventoryEntry(document: InventoryEntryDocument): InventoryEnt
     revision: document.revision,
     claimedAt: document.claimedAt.toISOString(),
     appliedAt: document.appliedAt?.toISOString() ?? null,
+    manifestHash: document.manifestHash ?? null,
+    lastApply: document.lastApply ?? null,
   };
 }

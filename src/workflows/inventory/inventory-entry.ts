@@ -30,6 +30,15 @@ export interface InventoryEntry extends ObjectKey {
   readonly revision: number;
   readonly claimedAt: string;
   readonly appliedAt: string | null;
+  /** SHA-256 of the stored manifest that was last applied; null before. */
+  readonly manifestHash: string | null;
+  /** What the last run that applied it came to: a run that was cut short after that takes it as its own. */
+  readonly lastApply: LastApply | null;
+}
+
+export interface LastApply {
+  readonly runId: string;
+  readonly outcome: 'created' | 'configured' | 'unchanged';
 }
 
 /** The object that a checked manifest describes, in the workflow's namespace. */

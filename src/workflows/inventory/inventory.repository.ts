@@ -3,7 +3,7 @@ import { InjectModel } from '@nestjs/mongoose';
 import mongoose, { type Model } from 'mongoose';
 import { type Scope, tenantFilter } from '../../auth/principal.js';
 import { CLOCK, type Clock } from '../../runtime/clock.js';
-import type { InventoryEntry, ObjectKey, ObjectOrigin } from './inventory-entry.js';
+import type { InventoryEntry, LastApply, ObjectKey, ObjectOrigin } from './inventory-entry.js';
 import { type InventoryEntryDocument, toInventoryEntry } from './inventory-entry.schema.js';
 
 /** An object that a node is about to apply. */
@@ -57,7 +57,7 @@ export class InventoryRepository {
           { ...object, workflowId },
           {
             $set: { tenantId, nodeId, version, revision, claimedAt: new Date(this.clock.now()) },
-            $setOnInsert: { uid: null, origin: null, appliedAt: null },
+            $setOnInsert: { uid: null, origin: null, appliedAt: null, manifestHash: null, lastApply: null },
           },
           { upsert: true, returnDocument: 'after' },
         )
@@ -77,6 +77,26 @@ export class InventoryRepository {
     await this.model.updateOne({ ...filter, uid: { $ne: uid } }, { $set: { uid, origin, appliedAt } });
   }
 
+  /** What an apply came to, in one write. The run of the workflow knows the entry, so it says the origin. */
+  async recordApply(
+    scope: Scope,
+    entryId: string,
+    applied: Required<Pick<InventoryEntry, 'uid' | 'origin' | 'manifestHash'>> & { readonly lastApply: LastApply },
+  ): Promise<void> {
+    const appliedAt = new Date(this.clock.now());
+    await this.model.updateOne({ ...tenantFilter(scope), _id: entryId }, { $set: { ...applied, appliedAt } });
+  }
+
+  /** The object with the known UID is gone and another is about to be created in its place. */
+  async expectCreation(scope: Scope, entryId: string): Promise<void> {
+    await this.model.updateOne({ ...tenantFilter(scope), _id: entryId }, { $set: { uid: null, origin: null } });
+  }
+
+  async find(scope: Scope, entryId: string): Promise<InventoryEntry | null> {
+    const document = await this.model.findOne({ ...tenantFilter(scope), _id: entryId }).lean<InventoryEntryDocument>();
+    return document === null ? null : toInventoryEntry(document);
+  }
+
   /** The object is gone, or was never ours. With a UID: only while the entry is about that one (null: about none yet). */
   async release(scope: Scope, entryId: string, uid?: string | null): Promise<void> {
     await this.model.deleteOne({ ...tenantFilter(scope), _id: entryId, ...(uid !== undefined && { uid }) });
@@ -91,11 +111,11 @@ export class InventoryRepository {
   }
 
   async ofWorkflow(scope: Scope, workflowId: string): Promise<InventoryEntry[]> {
-    return this.find({ ...tenantFilter(scope), workflowId });
+    return this.findAll({ ...tenantFilter(scope), workflowId });
   }
 
   async ofCluster(scope: Scope, clusterId: string): Promise<InventoryEntry[]> {
-    return this.find({ ...tenantFilter(scope), clusterId });
+    return this.findAll({ ...tenantFilter(scope), clusterId });
   }
 
   /** Those of the given objects that other workflows hold. */
@@ -106,7 +126,7 @@ export class InventoryRepository {
   ): Promise<InventoryEntry[]> {
     if (objects.length === 0) return [];
     const keys = objects.map(({ group, kind, namespace, name }) => ({ group, kind, namespace, name }));
-    return this.find({
+    return this.findAll({
       ...tenantFilter(scope),
       clusterId: workflow.clusterId,
       workflowId: { $ne: workflow.id },
@@ -114,7 +134,7 @@ export class InventoryRepository {
     });
   }
 
-  private async find(filter: object): Promise<InventoryEntry[]> {
+  private async findAll(filter: object): Promise<InventoryEntry[]> {
     const documents = await this.model.find(filter).sort({ _id: 1 }).lean<InventoryEntryDocument[]>();
     return documents.map(toInventoryEntry);
   }
