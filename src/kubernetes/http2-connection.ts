@@ -123,7 +123,8 @@ export class Http2Connection implements ApiConnection {
           headers,
           body: stream,
           // Node ends the readable side of a cut stream as if the server had ended it.
-          isComplete: () => !stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR,
+          isComplete: () =>
+            this.lastError === undefined && !stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR,
         });
       });
       stream.once('close', () => {
@@ -146,7 +147,7 @@ export class Http2Connection implements ApiConnection {
       PING_ANSWER_MS,
       () => {
         this.lastError = new Error(`no answer to a PING within ${PING_ANSWER_MS} ms`);
-        this.session.destroy();
+        this.session.destroy(this.lastError, constants.NGHTTP2_CANCEL);
         this.socket.destroy();
       },
       { unref: true },

@@ -229,13 +229,14 @@ describe('a watch', () => {
 
   it('yields lines whatever the chunks, and ends when the server ends it', async () => {
     const bytes = Buffer.from('{"a":"ä"}\n\n{"b":2}\n{"c":3}\n');
-    const { api } = await setUp(async (_request, response) => {
+    const drip = async (response: Http2ServerResponse): Promise<void> => {
       for (const byte of bytes) {
         response.write(Buffer.from([byte]));
         await settle(1);
       }
       response.end();
-    });
+    };
+    const { api } = await setUp((_request, response) => void drip(response));
     expect(await read(await watch(api))).toEqual([{ a: 'ä' }, { b: 2 }, { c: 3 }]);
   });
 
