@@ -60,5 +60,6 @@ async function locateInPod(root: string): Promise<Location | undefined> {
     typeof provider === 'object' && provider !== null && 'tokenFile' in provider ? provider.tokenFile : undefined;
   // Outside of a pod the library gives `https://undefined:undefined`, which is no URL.
   if (!cluster?.caFile || typeof tokenFile !== 'string' || !URL.canParse(cluster.server)) return undefined;
-  return { server: cluster.server, tokenFile, caFile: cluster.caFile };
+  // As `checkAccess` spells servers: without the default port.
+  return { server: new URL(cluster.server).origin, tokenFile, caFile: cluster.caFile };
 }
