@@ -171,6 +171,18 @@ describe('Reflector', () => {
       });
     });
 
+    it('is live again only after a resumed watch has had time to bring what was missed', async () => {
+      await begin();
+      source.refuse();
+      await clock.advance(1_000);
+      source.accept();
+      await clock.advance(2_000);
+      expect(status()).toMatchObject({ state: 'watching', freshness: 'live' });
+      expect(source.countCalls('list')).toBe(1);
+      const changes = statuses.map(({ state, freshness }) => `${state} ${freshness}`);
+      expect(changes.slice(-2)).toEqual(['watching stale', 'watching live']);
+    });
+
     it('probes the cluster every 2 s with one cheap call, and follows the first answer', async () => {
       await begin();
       source.refuse();
