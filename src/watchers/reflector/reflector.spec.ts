@@ -171,6 +171,23 @@ describe('Reflector', () => {
       });
     });
 
+    it('forgives a failed re-open after a watch that the server ended in time', async () => {
+      await begin();
+      source.refuse();
+      await clock.advance(30_000);
+      source.accept();
+      await clock.advance(60_000);
+      source.endWatches();
+      await clock.advance(60_000);
+      expect(status()).toMatchObject({ state: 'watching', freshness: 'live' });
+      source.failNext('watch', new KubernetesApiError('cut', 'the connection broke'));
+      source.endWatches();
+      await settle();
+      expect(status()).toMatchObject({ state: 'waiting', freshness: 'live' });
+      await clock.advance(999);
+      expect(status()).toMatchObject({ state: 'watching', freshness: 'live' });
+    });
+
     it('is live again only after a resumed watch has had time to bring what was missed', async () => {
       await begin();
       source.refuse();

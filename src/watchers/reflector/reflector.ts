@@ -1,4 +1,3 @@
-import { Backoff } from '../../runtime/backoff.js';
 import type { Clock, Timer } from '../../runtime/clock.js';
 import type { Random } from '../../runtime/random.js';
 import { StopReason } from '../../runtime/stop-reason.js';
@@ -7,6 +6,7 @@ import type { Freshness } from '../resource.js';
 import type { ClusterRecovery } from './cluster-recovery.js';
 import type { ListGate } from './list-gate.js';
 import { type WatchFailure, ShortWatch, UnreadableObject, classifyFailure } from './watch-failure.js';
+import { type RetryTiming, WatchRetry } from './watch-retry.js';
 import type { WatchEvent, WatchSource, WatchTarget } from './watch-source.js';
 
 /** What a reflector needs to know of an object; nothing else of it is kept. */
@@ -47,13 +47,7 @@ export interface ReflectorStatus {
   readonly error: WatchProblem | null;
 }
 
-export interface ReflectorTiming {
-  readonly backoffBaseMs: number;
-  readonly backoffMaxMs: number;
-  /** Health after which the failures before are forgotten. */
-  readonly backoffResetMs: number;
-  readonly firstRetryMs: number;
-  readonly forbiddenRetryMaxMs: number;
+export interface ReflectorTiming extends RetryTiming {
   readonly listPageSize: number;
   /** Shortest `timeoutSeconds` of a watch; the longest is twice that. */
   readonly watchTimeoutMs: number;
@@ -72,8 +66,6 @@ export interface ReflectorOptions<T extends Identified> {
   readonly timing: ReflectorTiming;
 }
 
-/** A watch that was open this long earns a quick retry after its cut. */
-const STEADY_MS = 10_000;
 const SHORT_WATCH_MS = 1_000;
 const CATCH_UP_MS = 200;
 /** Cuts in a row without a single event after which the version itself is suspected: an unreadable line comes again. */
@@ -84,8 +76,7 @@ const MAX_FRUITLESS_CUTS = 2;
  * version, for ever. Never gives up, never skips what it cannot read, and tells how fresh its picture is.
  */
 export class Reflector<T extends Identified> {
-  private readonly backoff: Backoff;
-  private readonly forbiddenBackoff: Backoff;
+  private readonly retry: WatchRetry;
   private readonly abort = new AbortController();
   private loop: Promise<void> | undefined;
   private wake: (() => void) | undefined;
@@ -99,16 +90,14 @@ export class Reflector<T extends Identified> {
   /** Where to watch from; null: list first. */
   private resourceVersion: string | null = null;
   private watchOpenedAt: number | null = null;
+  /** When the first watch since the last failure was opened. */
+  private healthySince: number | null = null;
   private watchEvents = 0;
   private justListed = false;
-  private quickRetryUsed = false;
-  private wakeable = true;
   private fruitlessCuts = 0;
 
   constructor(private readonly options: ReflectorOptions<T>) {
-    const { timing, random } = options;
-    this.backoff = new Backoff({ baseMs: timing.backoffBaseMs, maxMs: timing.backoffMaxMs }, random);
-    this.forbiddenBackoff = new Backoff({ baseMs: timing.backoffBaseMs, maxMs: timing.forbiddenRetryMaxMs }, random);
+    this.retry = new WatchRetry(options.timing, options.random);
   }
 
   get target(): WatchTarget {
@@ -132,8 +121,7 @@ export class Reflector<T extends Identified> {
 
   /** Tries again at once if it waits: rights or credentials have changed. */
   retryNow(): void {
-    this.backoff.reset();
-    this.forbiddenBackoff.reset();
+    this.retry.reset();
     this.wake?.();
   }
 
@@ -196,7 +184,8 @@ export class Reflector<T extends Identified> {
     const timeoutSeconds = Math.round((timing.watchTimeoutMs * (1 + random.float())) / 1000);
     const events = await source.watch(this.target, { resourceVersion, timeoutSeconds, signal });
     this.watchOpenedAt = clock.monotonic();
-    this.forbiddenBackoff.reset();
+    this.healthySince ??= this.watchOpenedAt;
+    this.retry.allowed();
     const catchUp = this.opened();
     try {
       for await (const event of events) {
@@ -256,28 +245,20 @@ export class Reflector<T extends Identified> {
       namespace: this.target.namespace,
       message: failure.message,
     };
-    this.noteHealth();
+    const { healthySince, options } = this;
+    const healthyMs = healthySince === null ? 0 : options.clock.monotonic() - healthySince;
+    this.healthySince = null;
     if (this.mustRelist(failure)) this.resourceVersion = null;
 
-    const quick = !this.quickRetryUsed && (failure.remedy === 'relist' || failure.unreachable);
-    const delayMs = Math.max(this.delayAfter(failure, quick), failure.retryAfterMs ?? 0);
+    const { delayMs, isFirst, untilBack } = this.retry.plan(failure, healthyMs);
     const state = failure.remedy === 'forbidden' || failure.remedy === 'unauthorized' ? failure.remedy : 'waiting';
     this.show({
       state,
-      // A cut is forgiven until the first retry has failed too.
-      freshness: quick ? this.current.freshness : 'stale',
+      freshness: isFirst ? this.current.freshness : 'stale',
       restarts: this.current.restarts + 1,
       error: problem,
     });
-    this.quickRetryUsed = true;
-    await this.pause(delayMs, failure.unreachable && !quick && this.wakeable, signal);
-  }
-
-  private noteHealth(): void {
-    const { clock, timing } = this.options;
-    const openMs = this.watchOpenedAt === null ? 0 : clock.monotonic() - this.watchOpenedAt;
-    if (openMs >= Math.min(STEADY_MS, timing.backoffResetMs)) this.quickRetryUsed = false;
-    if (openMs >= timing.backoffResetMs) this.backoff.reset();
+    await this.pause(delayMs, untilBack, signal);
   }
 
   private mustRelist(failure: WatchFailure): boolean {
@@ -287,15 +268,7 @@ export class Reflector<T extends Identified> {
     return failure.remedy !== 'resume' || this.fruitlessCuts >= MAX_FRUITLESS_CUTS;
   }
 
-  private delayAfter(failure: WatchFailure, quick: boolean): number {
-    if (quick) return Math.round(this.options.timing.firstRetryMs * this.options.random.float());
-    return failure.remedy === 'forbidden' ? this.forbiddenBackoff.next() : this.backoff.next();
-  }
-
-  /**
-   * Waits; ends early when it is stopped, told to retry, or the cluster answers again. A watch that failed at once after
-   * such an early end waits the next time in full: a server that answers probes but refuses watches is not hammered.
-   */
+  /** Waits; ends early when it is stopped, told to retry, or the cluster answers again. */
   private async pause(delayMs: number, untilBack: boolean, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
     const { clock, recovery } = this.options;
@@ -307,11 +280,10 @@ export class Reflector<T extends Identified> {
         this.wake = undefined;
         resolve();
       };
-      this.wakeable = true;
       const timer = clock.after(delayMs, end);
       const leave = untilBack
         ? recovery.join(() => {
-            this.wakeable = false;
+            this.retry.woken();
             end();
           })
         : undefined;
