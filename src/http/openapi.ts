@@ -36,6 +36,15 @@ function namedSchemas(): Record<string, unknown> {
   );
 }
 
+/** Nest gives every content type of a body the same schema; YAML comes as text. */
+function describeYamlBodies(document: OpenAPIObject): void {
+  for (const path of Object.values(document.paths)) {
+    const { post } = path;
+    const yaml = post?.requestBody && 'content' in post.requestBody && post.requestBody.content['application/yaml'];
+    if (yaml) yaml.schema = { type: 'string', description: 'Text, as `kubectl` writes and reads it.' };
+  }
+}
+
 /** The OpenAPI 3.1 document of the whole API. */
 export function openApiDocument(app: INestApplication): OpenAPIObject {
   const config = new DocumentBuilder()
@@ -47,6 +56,7 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .addSecurityRequirements('bearer')
     .build();
   const document = SwaggerModule.createDocument(app, config, { standardSchemaConverter } as never);
+  describeYamlBodies(document);
   const schemas = { ...document.components?.schemas, ...namedSchemas() };
   return { ...document, components: { ...document.components, schemas: schemas as never } };
 }

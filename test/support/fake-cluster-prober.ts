@@ -42,14 +42,11 @@ export class FakeClusterProber implements ClusterProber {
 
   constructor(private readonly clock: Clock) {}
 
-  /** Holds checks of the server back until the returned function is called. */
-  hold(server: string): () => void {
+  /** Holds the next check of the server back until the returned function is called. */
+  holdNext(server: string): () => void {
     const gate = Promise.withResolvers<void>();
     this.gates.set(server, gate.promise);
-    return () => {
-      this.gates.delete(server);
-      gate.resolve();
-    };
+    return () => gate.resolve();
   }
 
   async check(access: ClusterAccess, { timeoutMs, signal }: ProbeOptions): Promise<ProbeResult> {
@@ -59,7 +56,9 @@ export class FakeClusterProber implements ClusterProber {
     this.mostInFlight = Math.max(this.mostInFlight, this.inFlight);
     try {
       const cluster = this.clusters.get(access.server) ?? {};
-      await this.gates.get(access.server);
+      const gate = this.gates.get(access.server);
+      this.gates.delete(access.server);
+      await gate;
       signal.throwIfAborted();
       return await this.answer(cluster, access, timeoutMs, signal);
     } finally {
