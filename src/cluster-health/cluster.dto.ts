@@ -13,7 +13,7 @@ const version = z.int().min(1).meta({ description: '`version` of the cluster tha
 const server = z
   .string()
   .max(2_048)
-  .meta({ description: 'URL of the API server, https only.', example: 'https://203.0.113.10:6443' });
+  .meta({ description: 'URL of the API server, https only.', example: 'https://kubernetes.example:6443' });
 const caData = z.string().max(MAX_PEM).meta({
   description: "PEM bundle, or its base64, that the server's certificate chains to; absent: public authorities.",
 });
@@ -73,7 +73,7 @@ export const CreateCluster = z
     example: {
       name: 'production',
       labels: { env: 'production' },
-      token: { server: 'https://203.0.113.10:6443', token: 'a-service-account-token' },
+      token: { server: 'https://kubernetes.example:6443', token: 'a-service-account-token' },
     },
   });
 export type CreateCluster = z.infer<typeof CreateCluster>;

@@ -1,6 +1,5 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Put, Query, Res } from '@nestjs/common';
 import {
-  ApiBody,
   ApiConsumes,
   ApiCreatedResponse,
   ApiNoContentResponse,
@@ -49,7 +48,6 @@ export class ClustersController {
       'body is the kubeconfig itself: `kubectl config view --raw --flatten --minify | curl --data-binary @- …`.',
   })
   @ApiConsumes('application/json', 'application/yaml')
-  @ApiBody({ schema: { $ref: '#/components/schemas/CreateCluster' } })
   @ApiCreatedResponse({ standardSchema: ClusterAnswer })
   async create(
     @CurrentPrincipal() principal: Principal,

@@ -2,8 +2,11 @@ import { z } from 'zod';
 import { AppError, type FieldError } from '../errors/app-error.js';
 import { CreateCluster, type CreateClusterQuery } from './cluster.dto.js';
 
+/** What a transform takes is unknown to OpenAPI unless it says so. */
+const DOCUMENTED = z.unknown().meta({ $ref: '#/components/schemas/CreateCluster' });
+
 /** The body of a registration: our JSON, or the text of a kubeconfig, which the body parser leaves as a string. */
-export const CreateClusterBody = z.unknown().transform((body, context): CreateCluster | string => {
+export const CreateClusterBody = DOCUMENTED.transform((body, context): CreateCluster | string => {
   if (typeof body === 'string') return body;
   const parsed = CreateCluster.safeParse(body);
   if (parsed.success) return parsed.data;
