@@ -1,21 +1,9 @@
-import { z } from 'zod';
 import { AppError, type FieldError } from '../errors/app-error.js';
+import { jsonOrText } from '../http/index.js';
 import { CreateCluster, type CreateClusterQuery } from './cluster.dto.js';
 
-/** What a transform takes is unknown to OpenAPI unless it says so. */
-const DOCUMENTED = z.unknown().meta({ $ref: '#/components/schemas/CreateCluster' });
-
-/** The body of a registration: our JSON, or the text of a kubeconfig, which the body parser leaves as a string. */
-export const CreateClusterBody = DOCUMENTED.transform((body, context): CreateCluster | string => {
-  if (typeof body === 'string') return body;
-  const parsed = CreateCluster.safeParse(body);
-  if (parsed.success) return parsed.data;
-  for (const issue of parsed.error.issues) {
-    const paths = issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...issue.path, key]) : [issue.path];
-    for (const path of paths) context.addIssue({ code: 'custom', path, message: issue.message, input: body });
-  }
-  return z.NEVER;
-});
+/** The body of a registration: our JSON, or the text of a kubeconfig. */
+export const CreateClusterBody = jsonOrText(CreateCluster, 'CreateCluster');
 
 /** One input from body and query: the query says what a kubeconfig does not, and nothing beside JSON. */
 export function readCreateRequest(body: CreateCluster | string, query: CreateClusterQuery): CreateCluster {

@@ -1,21 +1,9 @@
-import { z } from 'zod';
 import { AppError } from '../errors/app-error.js';
-import { formatPath } from '../http/validation.pipe.js';
+import { formatPath, jsonOrText } from '../http/index.js';
 import { CreateWorkflow, type CreateWorkflowQuery, YamlWorkflowQuery } from './workflow.dto.js';
 
-/** The body of a POST: text if it came as YAML, else JSON of a workflow. A union would hide which field is wrong. */
-export const CreateWorkflowBody = z.unknown().transform((body, context): CreateWorkflow | string => {
-  if (typeof body === 'string') return body;
-  const parsed = CreateWorkflow.safeParse(body);
-  if (parsed.success) return parsed.data;
-  for (const issue of parsed.error.issues) {
-    // Zod tells an unknown field at the object that has it.
-    const keys = issue.code === 'unrecognized_keys' ? issue.keys : [];
-    for (const key of keys) context.addIssue({ code: 'custom', path: [...issue.path, key], message: 'is not a field' });
-    if (keys.length === 0) context.addIssue({ code: 'custom', path: issue.path, message: issue.message });
-  }
-  return z.NEVER;
-});
+/** The body of a POST: JSON of a workflow, or its manifests as YAML. */
+export const CreateWorkflowBody = jsonOrText(CreateWorkflow, 'CreateWorkflow');
 
 export type CreateWorkflowRequest =
   | { readonly format: 'json'; readonly workflow: CreateWorkflow }

@@ -10,6 +10,7 @@ const INDEXES: Readonly<Record<string, readonly Index[]>> = {
   clusters: [
     tenantPage,
     { key: { tenantId: 1, name: 1 }, unique: true },
+    { key: { tenantId: 1, endpointKey: 1 }, unique: true },
     { key: { tenantId: 1, uid: 1 }, unique: true, partialFilterExpression: { uid: { $type: 'string' } } },
   ],
   cluster_health_samples: [{ key: { clusterId: 1, checkedAt: -1 } }, expiring],

@@ -1,5 +1,5 @@
 import type { FieldError } from '../../errors/app-error.js';
-import { formatPath } from '../../http/validation.pipe.js';
+import { formatPath } from '../../http/issues.js';
 
 export type Path = ReadonlyArray<string | number>;
 
