@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Principal } from '../auth/principal.js';
 import { AppError } from '../errors/app-error.js';
+import { objectId } from '../http/object-id.js';
 import { EventBus, SseBroadcaster, type StreamItem, type StreamTopic } from '../realtime/index.js';
 import { ResourcesService } from '../watchers/index.js';
 import { RunsRepository } from './runs/runs.repository.js';
@@ -26,7 +27,9 @@ export class WorkflowStreamTopic implements StreamTopic {
   }
 
   async authorize(principal: Principal, id: string): Promise<void> {
-    if (!(await this.workflows.exists(principal, id))) throw AppError.notFound('workflow');
+    // An id in a stream key comes from the client as it is.
+    const wellFormed = objectId.safeParse(id).success;
+    if (!wellFormed || !(await this.workflows.exists(principal, id))) throw AppError.notFound('workflow');
   }
 
   async snapshot(principal: Principal, id: string): Promise<readonly StreamItem[]> {

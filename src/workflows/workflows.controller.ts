@@ -1,4 +1,4 @@
-import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put, Query, Req, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put, Query, Res } from '@nestjs/common';
 import {
   ApiBody,
   ApiConsumes,
@@ -8,7 +8,7 @@ import {
   ApiOperation,
   ApiTags,
 } from '@nestjs/swagger';
-import type { Request, Response } from 'express';
+import type { Response } from 'express';
 import type { z } from 'zod';
 import { CurrentPrincipal, Roles } from '../auth/access.decorators.js';
 import type { Principal } from '../auth/principal.js';
@@ -48,7 +48,6 @@ export class WorkflowsController {
     @CurrentPrincipal() principal: Principal,
     @Query({ schema: CreateWorkflowQuery }) query: z.infer<typeof CreateWorkflowQuery>,
     @Body({ schema: CreateWorkflowBody }) body: z.infer<typeof CreateWorkflowBody>,
-    @Req() request: Request,
     @Res({ passthrough: true }) response: Response,
   ): Promise<Workflow> {
     const given = readCreateRequest(body, query);
@@ -56,7 +55,7 @@ export class WorkflowsController {
       given.format === 'yaml'
         ? await this.workflows.createFromYaml(principal, given.text, given.query)
         : await this.workflows.create(principal, given.workflow);
-    response.location(`${request.path.replace(/\/$/, '')}/${workflow.id}`);
+    response.location(`/api/v1/workflows/${workflow.id}`);
     return workflow;
   }
 

@@ -19,8 +19,9 @@ export interface DefinitionInput {
 
 /** Every broken rule with its path below the definition (`nodes[2].manifest.kind`), at most 100; empty: it may be stored. */
 export function checkDefinition(definition: DefinitionInput): Violation[] {
+  const tooMany = checkCounts(definition);
+  if (tooMany.length > 0) return tooMany;
   return [
-    ...checkCounts(definition),
     ...checkIds(definition),
     ...definition.nodes.flatMap((node, index) =>
       below(['nodes', index, 'manifest'], checkManifest(node.manifest, definition.namespace)),

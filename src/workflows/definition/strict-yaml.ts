@@ -1,6 +1,12 @@
 import { CST, Lexer, LineCounter, parseAllDocuments, visit, type Document, type ScalarTag, type Tags } from 'yaml';
 import { MAX_DEPTH } from './json-structure.js';
 
+/**
+ * Tokens of one text: with this many the library needs a second of hostile text, and it cannot be interrupted.
+ * Manifests have one in about 2.5 bytes, long texts far fewer.
+ */
+export const MAX_TOKENS = 250_000;
+
 /** One document of a YAML stream as plain data, with a way to say where in the text something stands. */
 export interface YamlDocument {
   readonly value: unknown;
@@ -78,7 +84,10 @@ function refuseHostileTokens(text: string): void {
   let line = 1;
   let flowDepth = 0;
   let inlineDepth = 0;
+  let tokens = 0;
   for (const token of new Lexer().lex(text)) {
+    tokens += 1;
+    if (tokens > MAX_TOKENS) throw new YamlError(`has more than ${MAX_TOKENS} tokens; send a part, or JSON`, line);
     switch (CST.tokenType(token)) {
       case 'anchor':
       case 'alias':
@@ -94,6 +103,7 @@ function refuseHostileTokens(text: string): void {
       case 'flow-map-end':
       case 'flow-seq-end':
         flowDepth -= 1;
+        if (flowDepth < 0) throw new YamlError('is not valid YAML: a bracket closes nothing', line);
         break;
       case 'seq-item-ind':
       case 'explicit-key-ind':
@@ -119,16 +129,21 @@ function refuseKeys(document: Document.Parsed, lines: LineCounter): void {
       for (const { key } of map.items) {
         const scalar = key as { value?: unknown; range?: readonly number[] | null };
         const line = lines.linePos(scalar.range?.[0] ?? 0).line;
-        if (scalar.value === undefined || typeof scalar.value === 'object') {
-          throw new YamlError('a key has to be a text', line);
-        }
-        const name = String(scalar.value);
+        const name = keyName(scalar.value);
+        if (name === undefined) throw new YamlError('a key has to be a text', line);
         if (name === '<<') throw new YamlError('merge keys are not supported; write the values out', line);
         if (seen.has(name)) throw new YamlError(`the key ${JSON.stringify(name.slice(0, 63))} stands twice`, line);
         seen.add(name);
       }
     },
   });
+}
+
+/** Numbers and booleans become the text that Kubernetes reads. */
+function keyName(value: unknown): string | undefined {
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+    ? String(value)
+    : undefined;
 }
 
 function lineOf(document: Document.Parsed, lines: LineCounter, path: ReadonlyArray<string | number>): number {

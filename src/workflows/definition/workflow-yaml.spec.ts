@@ -101,6 +101,31 @@ describe('parseWorkflowYaml', () => {
     expect(errorsOf(bomb)[0]).toContain('anchors');
   });
 
+  it('takes 200 objects and refuses 201', () => {
+    const objects = (count: number) => Array.from({ length: count }, () => object('Pod', 'x')).join('---\n');
+    expect(new Set(idsOf(objects(200))).size).toBe(200);
+    expect(errorsOf(objects(201))[0]).toContain('201 objects');
+  });
+
+  it.each([64, 65, 400, 800, 1200, 1400])('takes at most 64 levels of block nesting: %d', (levels) => {
+    const spec = Array.from({ length: levels - 1 }, (_, level) => `${' '.repeat(level + 1)}a:\n`).join('');
+    const text = `apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec:\n${spec}${' '.repeat(levels)}1\n`;
+    const refusals = (): readonly unknown[] => {
+      const { nodes, locate } = parseWorkflowYaml(text);
+      return locate(checkDefinition({ namespace: 'shop', nodes, edges: [] }));
+    };
+    const found = errorsOf(text).length > 0 ? errorsOf(text) : refusals();
+    expect(found).toHaveLength(levels === 64 ? 0 : 1);
+  });
+
+  it.each([
+    ['documents', '---\na: 1\n', 'tokens'],
+    ['keys', '? a\n', 'tokens'],
+    ['closing brackets', ']', 'closes nothing'],
+  ])('refuses a megabyte of %s without working through it', (_, unit, part) => {
+    expect(errorsOf(unit.repeat((1024 * 1024) / unit.length))[0]).toContain(part);
+  });
+
   it('refuses a text without an object', () => {
     expect(errorsOf('# nothing\n---\n')).toEqual(['|expected at least one YAML document with a Kubernetes object']);
   });

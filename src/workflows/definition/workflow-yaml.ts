@@ -1,6 +1,7 @@
 import { AppError, type FieldError } from '../../errors/app-error.js';
-import { formatPath } from '../../http/validation.pipe.js';
+import { formatPath } from '../../http/issues.js';
 import { findKind } from '../../kubernetes/kinds.js';
+import { MAX_NODES } from './definition-rules.js';
 import { isJsonObject } from './json-structure.js';
 import { parseStrictYaml, YamlError, type YamlDocument } from './strict-yaml.js';
 import type { Path, Violation } from './violation.js';
@@ -14,7 +15,7 @@ export interface YamlNode {
 export interface YamlDefinition {
   readonly nodes: readonly YamlNode[];
   /** Tells violations of `nodes[i].manifest…` in terms of the text: `documents[2].spec`, with the line. */
-  locate(violations: readonly Violation[]): FieldError[];
+  readonly locate: (violations: readonly Violation[]) => FieldError[];
 }
 
 interface Place {
@@ -34,6 +35,9 @@ interface Place {
 export function parseWorkflowYaml(text: string): YamlDefinition {
   const documents = readDocuments(text);
   const objects = documents.flatMap(unfold);
+  if (objects.length > MAX_NODES) {
+    throw AppError.invalid([{ path: '', message: `has ${objects.length} objects; at most ${MAX_NODES} are allowed` }]);
+  }
   const ids = new Set<string>();
   const nodes = objects.map(({ manifest }) => ({ id: uniqueId(nodeIdOf(manifest), ids), manifest }));
   return { nodes, locate: (violations) => violations.map((violation) => toFieldError(violation, objects)) };
