@@ -2,7 +2,7 @@ import { Int32 } from 'bson';
 import { CommandError, badValue } from '../command-error.js';
 import { valuesEqual } from '../query/bson-compare.js';
 import { type Doc, asInteger, encode, isDoc } from '../query/bson-types.js';
-import type { Variables } from '../query/expression.js';
+import type { Variables } from '../query/compiled-expression.js';
 import { compileFilter } from '../query/filter.js';
 import { type Query, type RowSource, countRows, findRows } from '../query/find.js';
 import { MAX_SORT_BYTES, parseSort } from '../query/sort.js';

@@ -1,6 +1,6 @@
 import { CommandError, badValue, typeMismatch } from '../command-error.js';
 import { type Doc, asInteger, decode, isDoc, isTruthy, typeOf } from '../query/bson-types.js';
-import type { Variables } from '../query/expression.js';
+import type { Variables } from '../query/compiled-expression.js';
 import type { CommandContext, CommandRequest } from './command.js';
 
 /** `database.collection` of a command whose first field names the collection. Throws InvalidNamespace (73). */

@@ -1,6 +1,7 @@
 import { CommandError } from '../command-error.js';
 import { type Doc, getField, isDoc, setField } from './bson-types.js';
-import { type Expression, type Variables, compileExpression } from './expression.js';
+import type { Expression, Variables } from './compiled-expression.js';
+import { compileExpression } from './expression.js';
 
 function setIn(value: unknown, parts: readonly string[], at: number, computed: unknown): unknown {
   const part = parts[at];

@@ -3,7 +3,7 @@ import { CommandError, typeMismatch } from '../command-error.js';
 import { type Arithmetic, arithmeticOrDouble, integer } from './arithmetic.js';
 import { isNumber, numberOf, typeOf } from './bson-types.js';
 import { isNullish, operands } from './expression-operands.js';
-import type { OperatorCompiler } from './expression-operators.js';
+import type { OperatorCompiler } from './compiled-expression.js';
 
 function requireNumber(name: string, value: unknown): void {
   if (!isNumber(value)) throw typeMismatch(`${name} only supports numeric types, not ${typeOf(value)}`);

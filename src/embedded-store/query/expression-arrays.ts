@@ -4,7 +4,7 @@ import { ACCUMULATORS, distinctValues, mergeObjects } from './accumulators.js';
 import { compareValues, valuesEqual } from './bson-compare.js';
 import { type Doc, asInteger, isDoc, isTruthy, setField, typeOf } from './bson-types.js';
 import { isNullish, named, operands, withVariable } from './expression-operands.js';
-import type { OperatorCompiler } from './expression-operators.js';
+import type { OperatorCompiler } from './compiled-expression.js';
 
 const MANY: [number, number] = [0, 1000];
 

@@ -3,7 +3,7 @@ import { compareValues } from './bson-compare.js';
 import { type Doc, isDoc, isTruthy, setField } from './bson-types.js';
 import { Int32 } from 'bson';
 import { isNullish, named, operands } from './expression-operands.js';
-import type { OperatorCompiler } from './expression-operators.js';
+import type { OperatorCompiler } from './compiled-expression.js';
 
 const comparison = (name: string, accepts: (order: number) => boolean): OperatorCompiler =>
   operands(name, 2, (a, b) => accepts(compareMissing(a, b)));

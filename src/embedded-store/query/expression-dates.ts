@@ -1,7 +1,7 @@
 import { CommandError, badValue } from '../command-error.js';
 import { asInteger, typeOf } from './bson-types.js';
 import { isNullish, named } from './expression-operands.js';
-import type { OperatorCompiler } from './expression-operators.js';
+import type { OperatorCompiler } from './compiled-expression.js';
 
 const SECOND = 1000;
 const UNIT_MS: Readonly<Record<string, number>> = {

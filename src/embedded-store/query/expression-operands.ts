@@ -1,6 +1,6 @@
 import { CommandError } from '../command-error.js';
 import { isDoc } from './bson-types.js';
-import type { Compile, Expression, Variables } from './expression.js';
+import type { Compile, Expression, Variables } from './compiled-expression.js';
 
 type Compiler = (argument: unknown, compile: Compile) => Expression;
 

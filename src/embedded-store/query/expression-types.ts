@@ -3,7 +3,7 @@ import { CommandError } from '../command-error.js';
 import { integer } from './arithmetic.js';
 import { isNumber, isTruthy, numberOf, typeOf } from './bson-types.js';
 import { isNullish, named, operands } from './expression-operands.js';
-import type { OperatorCompiler } from './expression-operators.js';
+import type { OperatorCompiler } from './compiled-expression.js';
 
 function refuse(value: unknown, to: string): never {
   throw new CommandError(241, `cannot convert a value of type ${typeOf(value)} to ${to} in $convert`);

@@ -1,15 +1,8 @@
 import { CommandError } from '../command-error.js';
 import { type Doc, getField, isDoc, setField } from './bson-types.js';
+import type { Expression } from './compiled-expression.js';
 import { OPERATORS } from './expression-operators.js';
 import { isMingoOperator, callMingo } from './expression-mingo.js';
-
-export type Variables = Readonly<Record<string, unknown>>;
-
-/** Evaluates on a document; undefined is a missing value. */
-export type Expression = (root: unknown, variables?: Variables) => unknown;
-
-/** What an operator's argument is compiled with. */
-export type Compile = (expression: unknown) => Expression;
 
 /** Goes down a field path as expressions do: an array gives the array of what its elements have there. */
 export function fieldPath(value: unknown, parts: readonly string[], at = 0): unknown {

@@ -1,6 +1,7 @@
 import { CommandError, badValue } from '../command-error.js';
 import { type Doc, isDoc, isTruthy, typeOf } from './bson-types.js';
-import { compileExpression, type Variables } from './expression.js';
+import type { Variables } from './compiled-expression.js';
+import { compileExpression } from './expression.js';
 import { type ValueTest, compileOperator, equalityTest, splitRegexOptions } from './filter-operators.js';
 import { MISSING, someElement, someValue, splitPath } from './path.js';
 

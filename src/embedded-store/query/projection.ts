@@ -1,6 +1,7 @@
 import { CommandError, badValue } from '../command-error.js';
 import { type Doc, asInteger, isDoc, isNumber, isTruthy, setField } from './bson-types.js';
-import { type Expression, type Variables, compileExpression } from './expression.js';
+import type { Expression, Variables } from './compiled-expression.js';
+import { compileExpression } from './expression.js';
 import { compileElementTest } from './filter.js';
 import { setComputed } from './computed-fields.js';
 import { plainValue } from './path.js';

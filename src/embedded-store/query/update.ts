@@ -3,7 +3,7 @@ import { CommandError, badValue, failedToParse } from '../command-error.js';
 import { valuesEqual } from './bson-compare.js';
 import { type Doc, clone, isDoc, setField } from './bson-types.js';
 import { compileReplaceRoot, compileSetStage, unsetPaths } from './computed-fields.js';
-import type { Variables } from './expression.js';
+import type { Variables } from './compiled-expression.js';
 import { type FilterNode, compileFilter, conjuncts, matchedPosition } from './filter.js';
 import { MISSING, plainValue, setPlain } from './path.js';
 import { compileProjection } from './projection.js';

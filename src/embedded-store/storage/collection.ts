@@ -1,7 +1,7 @@
+import type { StatementSync } from 'node:sqlite';
 import { CommandError } from '../command-error.js';
 import { type Doc, decode } from '../query/bson-types.js';
 import { MISSING, someValue } from '../query/path.js';
-import type { Database } from './database.js';
 import type { StoredIndex } from './stored-index.js';
 
 export interface StoredRow {
@@ -18,14 +18,19 @@ interface IndexChange {
 const without = (keys: Buffer[], others: Buffer[]): Buffer[] =>
   others.length === 0 ? keys : keys.filter((key) => !others.some((other) => other.equals(key)));
 
+/** What a collection needs of its database: prepared statements, kept for the next use. */
+export interface Statements {
+  statement(sql: string): StatementSync;
+}
+
 /** The documents of one collection (table `d<id>`) and the upkeep of their index keys. Every change checks all uniqueness before it writes anything. */
 export class Collection {
   readonly id: number;
   readonly ns: string;
   readonly indexes: StoredIndex[] = [];
-  private readonly database: Database;
+  private readonly database: Statements;
 
-  constructor(database: Database, id: number, ns: string) {
+  constructor(database: Statements, id: number, ns: string) {
     this.database = database;
     this.id = id;
     this.ns = ns;
@@ -35,7 +40,7 @@ export class Collection {
     return this.ns.slice(this.ns.indexOf('.') + 1);
   }
 
-  statement(sql: string): ReturnType<Database['statement']> {
+  statement(sql: string): StatementSync {
     return this.database.statement(sql);
   }
 
