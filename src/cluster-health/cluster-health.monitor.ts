@@ -1,7 +1,8 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { SYSTEM_SCOPE } from '../auth/principal.js';
+import { PeriodicTasks } from '../lifecycle/index.js';
 import { CLOCK, type Clock } from '../runtime/clock.js';
-import { PeriodicTask } from '../runtime/periodic-task.js';
+import type { PeriodicTask } from '../runtime/periodic-task.js';
 import type { Runnable } from '../runtime/runnable.js';
 import { runPool } from '../runtime/worker-pool.js';
 import { ClusterChecks } from './cluster-checks.js';
@@ -22,14 +23,14 @@ export class ClusterHealthMonitor implements Runnable {
     private readonly metrics: ClusterHealthMetrics,
     @Inject(clusterHealthConfig.token) private readonly config: ClusterHealthConfig,
     @Inject(CLOCK) private readonly clock: Clock,
+    tasks: PeriodicTasks,
   ) {
-    this.task = new PeriodicTask({
+    this.task = tasks.create({
       name: this.name,
       periodMs: config.periodMs,
       firstDelayMs: 0,
       runOnce: (signal) => this.sweep(signal),
       onError: (error) => this.log.error({ message: 'the sweep over the clusters failed', error }),
-      clock,
     });
   }
 

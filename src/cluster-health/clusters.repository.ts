@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { InjectModel } from '@nestjs/mongoose';
-import { type Model, Types, type mongo } from 'mongoose';
+import { type Model, Types } from 'mongoose';
 import { type Scope, tenantFilter } from '../auth/principal.js';
+import { isDuplicateKey } from '../database/index.js';
 import type { Requirement } from '../http/label-selector.js';
 import { labelFilter } from '../http/label-selector.js';
 import { cursorFilter } from '../http/page.js';
@@ -33,8 +34,6 @@ export class ClusterTaken extends Error {
     this.name = 'ClusterTaken';
   }
 }
-
-const DUPLICATE_KEY = 11000;
 
 @Injectable()
 export class ClustersRepository {
@@ -133,7 +132,7 @@ async function refuseTaken<T>(write: () => Promise<T>): Promise<T> {
   try {
     return await write();
   } catch (error) {
-    if ((error as Partial<mongo.MongoServerError>).code === DUPLICATE_KEY) throw new ClusterTaken(error);
+    if (isDuplicateKey(error)) throw new ClusterTaken(error);
     throw error;
   }
 }

@@ -2,5 +2,6 @@ export { type DatabaseConfig, databaseConfig } from './database.config.js';
 export { DatabaseConnection } from './database-connection.js';
 export { DatabaseHealth } from './database.health.js';
 export { DatabaseModule } from './database.module.js';
+export { isDuplicateKey } from './duplicate-key.js';
 export { schemaOptions } from './schema-options.js';
 export { StoreAddress } from './store-address.js';

@@ -1,13 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { InjectModel } from '@nestjs/mongoose';
-import { type Model, mongo } from 'mongoose';
+import type { Model } from 'mongoose';
+import { isDuplicateKey } from '../database/index.js';
 import { CLOCK, type Clock } from '../runtime/clock.js';
 import type { Principal } from '../auth/principal.js';
 import type { IdempotencyKeyDocument } from './idempotency-key.schema.js';
 
 const KEPT_MS = 24 * 3_600_000;
 const RUNNING_MS = 120_000;
-const DUPLICATE_KEY = 11_000;
 
 export type Answer = NonNullable<IdempotencyKeyDocument['answer']>;
 export type Claim = 'first' | 'running' | 'other-request' | Answer;
@@ -28,7 +28,7 @@ export class IdempotencyKeysRepository {
       await this.model.create({ ...owner, ...claimed });
       return 'first';
     } catch (error) {
-      if (!(error instanceof mongo.MongoServerError) || error.code !== DUPLICATE_KEY) throw error;
+      if (!isDuplicateKey(error)) throw error;
     }
     const abandoned = { ...owner, requestHash, runningUntil: { $lt: new Date(now) } };
     if (await this.model.findOneAndUpdate(abandoned, { $set: claimed }).lean()) return 'first';

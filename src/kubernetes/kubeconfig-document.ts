@@ -1,12 +1,11 @@
-import { Lexer, parseAllDocuments, visit } from 'yaml';
 import { AppError, type FieldError } from '../errors/app-error.js';
+import { YamlError, parseStrictYaml } from '../runtime/strict-yaml.js';
 
 const MAX_BYTES = 1024 * 1024;
-const MAX_DEPTH = 32;
 
 /**
- * The one YAML or JSON document of a kubeconfig as plain data. Aliases, tags, duplicate keys and deep nesting are
- * refused: kubectl writes none of them, and each makes the text mean something else than a reader sees.
+ * The one YAML or JSON document of a kubeconfig as plain data. What makes a text mean something else than a reader sees
+ * is refused: aliases, tags, duplicate keys. kubectl writes none of them.
  *
  * @throws AppError `request.invalid`
  */
@@ -15,38 +14,14 @@ export function parseKubeconfigDocument(text: string): unknown {
     throw AppError.invalid([{ path: '', message }], `the kubeconfig cannot be read: ${message}`);
   };
   if (Buffer.byteLength(text) > MAX_BYTES) return fail(`it is larger than ${MAX_BYTES} bytes`);
-  if (isDeep(text)) return fail(`it is nested deeper than ${MAX_DEPTH} levels`);
-  const documents = [...parseAllDocuments(text, { prettyErrors: false, logLevel: 'silent', stringKeys: true })];
-  const [document] = documents;
-  if (!document) return fail('it is empty');
-  if (documents.length > 1) return fail('it holds several documents');
-  const [problem] = [...document.errors, ...document.warnings];
-  // Without the parser's own words, which quote the text.
-  if (problem) return fail(`it is not valid YAML (${problem.code.toLowerCase().replaceAll('_', ' ')})`);
-  let odd: string | undefined;
-  visit(document, {
-    Alias: () => void (odd = 'an alias'),
-    Node: (_key, node) => {
-      if (node.tag !== undefined && !node.tag.startsWith('tag:yaml.org,2002:')) odd = 'a tag';
-      if ('anchor' in node && node.anchor) odd = 'an anchor';
-    },
-  });
-  if (odd !== undefined) return fail(`it uses ${odd}; write the value out`);
-  return document.toJS({ maxAliasCount: 0 });
-}
-
-/** On the tokens, because composing deep text is what costs. */
-function isDeep(text: string): boolean {
-  let flow = 0;
-  let inline = 0;
-  for (const token of new Lexer().lex(text)) {
-    if (token === '{' || token === '[') flow += 1;
-    else if (token === '}' || token === ']') flow -= 1;
-    else if (token === '-' || token === '?' || token === ':') inline += 1;
-    else if (token.startsWith('\n')) inline = 0;
-    if (flow > MAX_DEPTH || (flow === 0 && inline > MAX_DEPTH)) return true;
+  try {
+    const [document, another] = parseStrictYaml(text);
+    if (!document) return fail('it is empty');
+    return another ? fail('it holds several documents') : document.value;
+  } catch (error) {
+    if (!(error instanceof YamlError)) throw error;
+    return fail(`line ${error.line}: ${error.message}`);
   }
-  return false;
 }
 
 /** For the fields' paths: `users[0].user.exec`. */

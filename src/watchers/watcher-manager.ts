@@ -2,8 +2,9 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { SYSTEM_SCOPE } from '../auth/principal.js';
 import { EventBus, type Subscription } from '../realtime/index.js';
 import { Backoff } from '../runtime/backoff.js';
+import { PeriodicTasks } from '../lifecycle/index.js';
 import { CLOCK, type Clock } from '../runtime/clock.js';
-import { PeriodicTask } from '../runtime/periodic-task.js';
+import type { PeriodicTask } from '../runtime/periodic-task.js';
 import { RANDOM, type Random } from '../runtime/random.js';
 import type { Runnable } from '../runtime/runnable.js';
 import { StopReason, isStop } from '../runtime/stop-reason.js';
@@ -55,13 +56,13 @@ export class WatcherManager implements Runnable {
     @Inject(watchersConfig.token) private readonly config: WatchersConfig,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(RANDOM) private readonly random: Random,
+    tasks: PeriodicTasks,
   ) {
     this.timing = { ...config, firstRetryMs: FIRST_RETRY_MS };
     this.backoff = new Backoff({ baseMs: 500, maxMs: 30_000 }, random);
-    this.resync = new PeriodicTask({
+    this.resync = tasks.create({
       name: 'watcher resync',
       periodMs: config.resyncPeriodMs,
-      clock,
       runOnce: async () => this.requestReload(),
       onError: (error) => this.log.error({ message: 'the resync of watchers failed', error }),
     });

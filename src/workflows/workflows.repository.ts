@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { InjectModel } from '@nestjs/mongoose';
 import mongoose, { type Model, type Types } from 'mongoose';
 import { type Scope, tenantFilter } from '../auth/principal.js';
+import { isDuplicateKey } from '../database/index.js';
 import { AppError } from '../errors/app-error.js';
 import { labelFilter, type Requirement } from '../http/label-selector.js';
 import { toStoredLabels } from '../http/labels.js';
@@ -204,10 +205,4 @@ function toFields(content: WorkflowContent) {
 
 function toObjectId(id: string): Types.ObjectId {
   return new mongoose.Types.ObjectId(id);
-}
-
-const DUPLICATE_KEY = 11_000;
-
-function isDuplicateKey(error: unknown): boolean {
-  return error instanceof mongoose.mongo.MongoServerError && error.code === DUPLICATE_KEY;
 }

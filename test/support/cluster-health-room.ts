@@ -1,3 +1,4 @@
+import { SchedulerRegistry } from '@nestjs/schedule';
 import { randomBytes } from 'node:crypto';
 import { Registry } from 'prom-client';
 import type { Principal } from '../../src/auth/principal.js';
@@ -23,6 +24,7 @@ import { type ClusterDocument, clusterSchema } from '../../src/cluster-health/cl
 import { ClustersRepository } from '../../src/cluster-health/clusters.repository.js';
 import { ClustersService } from '../../src/cluster-health/clusters.service.js';
 import { PodServiceAccount } from '../../src/kubernetes/index.js';
+import { PeriodicTasks } from '../../src/lifecycle/index.js';
 import { EventBus } from '../../src/realtime/index.js';
 import type { BusEvent } from '../../src/realtime/bus-event.js';
 import { CryptoRandom } from '../../src/runtime/random.js';
@@ -84,7 +86,8 @@ export async function openClusterHealth(overrides: Partial<ClusterHealthConfig> 
     bus,
     clock,
   );
-  const monitor = new ClusterHealthMonitor(clusters, checks, metrics, config, clock);
+  const tasks = new PeriodicTasks(new SchedulerRegistry(), clock);
+  const monitor = new ClusterHealthMonitor(clusters, checks, metrics, config, clock, tasks);
   const historyService = new ClusterHealthHistoryService(clusters, history, config, clock);
   /** Lets a call that waits on the fake clock come to its end. */
   const finish = async <T>(call: Promise<T>): Promise<T> => {

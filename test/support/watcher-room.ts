@@ -1,4 +1,6 @@
+import { SchedulerRegistry } from '@nestjs/schedule';
 import mongoose, { type Connection } from 'mongoose';
+import { PeriodicTasks } from '../../src/lifecycle/index.js';
 import { EventBus } from '../../src/realtime/index.js';
 import type { Clock } from '../../src/runtime/clock.js';
 import type { Random } from '../../src/runtime/random.js';
@@ -136,6 +138,7 @@ export class WatcherRoom {
       settings,
       clock,
       middle,
+      new PeriodicTasks(new SchedulerRegistry(), clock),
     );
     this.service = new ResourcesService(
       this.resources,

@@ -119,6 +119,8 @@ describe('judge', () => {
     const gone = after(completed, absent('101'));
     expect(gone).toMatchObject({ health, uid: null });
     expect(judge(gone, absent('102'), at(9_000)).type).toBe('unchanged');
+    // A TTL removes a Job in the foreground: it is terminating in between.
+    expect(after(completed, present('101', 'terminating'), absent('102'))).toMatchObject({ health, uid: null });
   });
 
   const history = fc

@@ -36,7 +36,10 @@ export function judge(document: ResourceDocument, observation: Observation, now:
   const replacesDeleted = usurped && document.uid !== null && document.uid === document.expectedDeletion;
 
   const uid = replacesDeleted ? null : observation.uid;
-  const status = replacesDeleted || observation.uid === null ? statusOfAbsence(document) : observation.status;
+  const status =
+    replacesDeleted || observation.uid === null
+      ? statusOfAbsence(document)
+      : presentStatus(document, observation.status);
   const recreated = uid !== null && usurped;
   if (uid === document.uid && sameStatus(document, status)) return { type: 'unchanged' };
 
@@ -77,14 +80,28 @@ function isOutdated(document: ResourceDocument, { resourceVersion, listedSince }
 
 function statusOfAbsence(document: ResourceDocument): ResourceStatus {
   const gone = { rollout: null, details: {}, children: [] };
-  const expected = document.uid !== null && document.uid === document.expectedDeletion;
+  const expected = isExpectedToGo(document);
   // Nothing tells a Job that its TTL removed from one that a person removed: both have done their work.
-  if (document.kind === 'Job' && document.health === 'completed' && !expected) return statusOf(document);
+  if (isCompletedJob(document) && !expected) return statusOf(document);
   if (document.health === 'deleted' || expected) {
     return { ...gone, health: 'deleted', reason: 'Deleted', message: `${document.kind} ${document.name} was deleted` };
   }
   const where = `${document.kind} ${document.namespace}/${document.name}`;
   return { ...gone, health: 'missing', reason: 'Missing', message: `${where} was removed by somebody else` };
+}
+
+/** A completed Job that its TTL removes is terminating for a moment: its work stays done. */
+function presentStatus(document: ResourceDocument, status: ResourceStatus): ResourceStatus {
+  const isBeingRemoved = status.health === 'terminating' && isCompletedJob(document) && !isExpectedToGo(document);
+  return isBeingRemoved ? statusOf(document) : status;
+}
+
+function isCompletedJob({ kind, health }: ResourceDocument): boolean {
+  return kind === 'Job' && health === 'completed';
+}
+
+function isExpectedToGo({ uid, expectedDeletion }: ResourceDocument): boolean {
+  return uid !== null && uid === expectedDeletion;
 }
 
 function statusOf({ health, rollout, reason, message, details, children }: ResourceDocument): ResourceStatus {

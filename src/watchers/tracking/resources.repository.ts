@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { InjectModel } from '@nestjs/mongoose';
 import { type Model, type QueryFilter, Types } from 'mongoose';
 import { type Scope, tenantFilter } from '../../auth/principal.js';
+import { isDuplicateKey } from '../../database/index.js';
 import type { Freshness, Health } from '../resource.js';
 import type { HealthGroup } from '../resource-health.js';
 import { NEEDS_FRESHNESS, shownHealth } from './resource-view.js';
@@ -30,9 +31,6 @@ export interface ResourceFilter {
 }
 
 export type ResourceChange = Partial<Omit<ResourceDocument, '_id' | 'version' | 'tenantId' | 'createdAt'>>;
-
-/** MongoDB's error code of a unique index. */
-const DUPLICATE_KEY = 11000;
 
 type Filter = QueryFilter<ResourceDocument>;
 
@@ -73,7 +71,7 @@ export class ResourcesRepository {
       await this.model.create([document]);
       return document;
     } catch (error) {
-      if ((error as { code?: unknown }).code === DUPLICATE_KEY) return null;
+      if (isDuplicateKey(error)) return null;
       throw error;
     }
   }

@@ -3,7 +3,7 @@ import { formatPath } from '../../http/issues.js';
 import { findKind } from '../../kubernetes/kinds.js';
 import { MAX_NODES } from './definition-rules.js';
 import { isJsonObject } from './json-structure.js';
-import { parseStrictYaml, YamlError, type YamlDocument } from './strict-yaml.js';
+import { parseStrictYaml, YamlError, type YamlDocument } from '../../runtime/strict-yaml.js';
 import type { Path, Violation } from './violation.js';
 
 export interface YamlNode {

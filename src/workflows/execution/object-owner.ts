@@ -63,12 +63,29 @@ export function desiredManifest(
     [WORKFLOW]: owner.workflowId,
     [NODE]: owner.nodeId,
   };
-  const desired: Record<string, unknown> = { ...manifest, metadata: { ...manifest.metadata, namespace, labels } };
+  const desired: Record<string, unknown> = {
+    ...(manifest.kind === 'Secret' ? withoutStringData(manifest) : manifest),
+    metadata: { ...manifest.metadata, namespace, labels },
+  };
   if (withoutReplicas && setsReplicas(manifest)) {
     const { replicas: _yielded, ...spec } = manifest['spec'] as Record<string, unknown>;
     desired['spec'] = spec;
   }
   return desired;
+}
+
+/**
+ * `stringData` as `data`: the API server turns one into the other after it has looked for conflicts, so that an apply of
+ * `stringData` overrides other managers' values without a word and never removes a key.
+ */
+function withoutStringData({ stringData, ...manifest }: Manifest): Record<string, unknown> {
+  if (typeof stringData !== 'object' || stringData === null) return manifest;
+  const { data } = manifest;
+  const encoded = Object.entries(stringData).map(([key, value]) => [
+    key,
+    Buffer.from(String(value)).toString('base64'),
+  ]);
+  return { ...manifest, data: { ...(typeof data === 'object' ? data : {}), ...Object.fromEntries(encoded) } };
 }
 
 export function setsReplicas(manifest: Manifest): boolean {

@@ -1,7 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { InjectModel } from '@nestjs/mongoose';
-import mongoose, { type Model } from 'mongoose';
+import type { Model } from 'mongoose';
 import { type Scope, tenantFilter } from '../../auth/principal.js';
+import { isDuplicateKey } from '../../database/index.js';
 import { CLOCK, type Clock } from '../../runtime/clock.js';
 import type { InventoryEntry, LastApply, ObjectKey, ObjectOrigin } from './inventory-entry.js';
 import { type InventoryEntryDocument, toInventoryEntry } from './inventory-entry.schema.js';
@@ -23,7 +24,6 @@ export type ClaimResult =
 
 /** Releases between the refusal of a claim and the look at its holder, before we stop believing in chance. */
 const MAX_ATTEMPTS = 5;
-const DUPLICATE_KEY = 11_000;
 
 /** Which object belongs to which workflow. The unique index over the object decides between two that want one. */
 @Injectable()
@@ -63,7 +63,7 @@ export class InventoryRepository {
         )
         .lean<InventoryEntryDocument>();
     } catch (error) {
-      if (error instanceof mongoose.mongo.MongoServerError && error.code === DUPLICATE_KEY) return null;
+      if (isDuplicateKey(error)) return null;
       throw error;
     }
   }

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { InjectModel } from '@nestjs/mongoose';
 import mongoose, { type Model, type Types } from 'mongoose';
 import { type Scope, SYSTEM_SCOPE, tenantFilter } from '../../auth/principal.js';
+import { isDuplicateKey } from '../../database/index.js';
 import { cursorFilter } from '../../http/page.js';
 import { canonicalJson } from '../definition/canonical-json.js';
 import type { Run, RunState, RunSummary } from '../workflow.js';
@@ -26,7 +27,6 @@ export interface NewRun {
 
 const SHOWN = { definition: 0 } as const;
 const AFTER = { returnDocument: 'after', projection: SHOWN } as const;
-const DUPLICATE_KEY = 11_000;
 
 /** The stored runs. Each change of a run is one conditional update that makes its version grow. */
 @Injectable()
@@ -60,7 +60,7 @@ export class RunsRepository {
     try {
       await this.model.create(document);
     } catch (error) {
-      if (error instanceof mongoose.mongo.MongoServerError && error.code === DUPLICATE_KEY) return null;
+      if (isDuplicateKey(error)) return null;
       throw error;
     }
     return toRun(document);

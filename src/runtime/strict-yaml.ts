@@ -1,5 +1,7 @@
 import { CST, Lexer, LineCounter, parseAllDocuments, visit, type Document, type ScalarTag, type Tags } from 'yaml';
-import { MAX_DEPTH } from './json-structure.js';
+
+/** Containers within each other, the outermost counted. */
+const MAX_DEPTH = 64;
 
 /**
  * Tokens of one text: with this many the library needs a second of hostile text, and it cannot be interrupted.
