@@ -197,11 +197,23 @@ export function repositoryOn(connection: Connection): ResourcesRepository {
 export async function until(
   condition: () => boolean | Promise<boolean>,
   what: () => string = () => 'the expected state',
-  withinMs = 4_000,
+  withinMs = 10_000,
 ): Promise<void> {
   const deadline = performance.now() + withinMs;
   while (!(await condition())) {
     if (performance.now() > deadline) throw new Error(`waited ${withinMs} ms in vain for ${what()}`);
     await new Promise((resolve) => setImmediate(resolve));
   }
+}
+
+/** As `until`, while time goes on: for what is tried again after a delay that begins only when the store has answered. */
+export function untilLater(clock: FakeClock, condition: () => boolean | Promise<boolean>): Promise<void> {
+  return until(
+    async () => {
+      await clock.advance(250);
+      return condition();
+    },
+    () => 'the expected state',
+    15_000,
+  );
 }

@@ -5,7 +5,7 @@ import type { Connection } from 'mongoose';
 import { FakeClock } from '../../../test/support/fake-clock.js';
 import type { FakeWatchSource } from '../../../test/support/fake-watch-source.js';
 import { type TestDatabase, openTestDatabase } from '../../../test/support/test-database.js';
-import { PlayedClusters, WatcherRoom, repositoryOn, until } from '../../../test/support/watcher-room.js';
+import { PlayedClusters, WatcherRoom, repositoryOn, until, untilLater } from '../../../test/support/watcher-room.js';
 import { SYSTEM_SCOPE } from '../../auth/principal.js';
 import type { ResourcesRepository } from './resources.repository.js';
 
@@ -88,8 +88,7 @@ describe('StatusWriter', () => {
       }
 
       faults.failing = 'not';
-      await clock.advance(60_000);
-      await until(() => shown(id) === 'missing live' && room.writer.pending === 0);
+      await untilLater(clock, () => shown(id) === 'missing live' && room.writer.pending === 0);
       expect(toldMissing()).toBe(1);
       const entries = await room.history.page(SYSTEM_SCOPE, id, {}, 10);
       expect(entries.map(({ health }) => health)).toEqual(['missing', 'healthy']);
@@ -101,11 +100,9 @@ describe('StatusWriter', () => {
     await until(() => shown(id) === 'healthy live');
     faults.failing = failing;
     source.refuse();
-    await clock.advance(1_500);
-    await until(() => faults.failed > 0);
+    await untilLater(clock, () => faults.failed > 0);
     faults.failing = 'not';
-    await clock.advance(5_000);
-    await until(() => shown(id) === 'unknown stale');
+    await untilLater(clock, () => shown(id) === 'unknown stale');
   });
 
   it('does not show an old status as live while the new one waits to be stored', async () => {
@@ -115,19 +112,16 @@ describe('StatusWriter', () => {
     const { id: same } = await room.apply(others, { clusterId });
     await until(() => shown(id) === 'healthy live' && shown(same) === 'healthy live');
     source.refuse();
-    await clock.advance(1_500);
-    await until(() => shown(id) === 'unknown stale' && shown(same) === 'unknown stale');
+    await untilLater(clock, () => shown(id) === 'unknown stale' && shown(same) === 'unknown stale');
     const told = room.told.length;
 
     Object.assign(faults, { failing: 'before', spareFreshness: true });
     source.remove(object);
     source.accept();
-    await clock.advance(10_000);
-    await until(() => shown(same) === 'healthy live');
+    await untilLater(clock, () => shown(same) === 'healthy live');
     expect(shown(id)).toBe('unknown stale');
     faults.failing = 'not';
-    await clock.advance(60_000);
-    await until(() => shown(id) === 'missing live');
+    await untilLater(clock, () => shown(id) === 'missing live');
     expect(
       room.told
         .slice(told)
@@ -156,8 +150,7 @@ describe('StatusWriter', () => {
     await until(() => faults.failed > 0);
     expect(room.writer.pending).toBeLessThanOrEqual(2);
     faults.failing = 'not';
-    await clock.advance(5_000);
-    await until(() => room.last(id)?.reason === 'R9999');
+    await untilLater(clock, () => room.last(id)?.reason === 'R9999');
   });
 
   it('ends with the newest observation, whoever brought it and in whatever order', async () => {
