@@ -4,14 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import mongoose from 'mongoose';
-
-interface Figure {
-  figure: string;
-  ours: string;
-  peer: string;
-  goal: string;
-  met: boolean;
-}
+import { type Figure, median } from './figure.ts';
 
 interface Store {
   readonly uri: string;
@@ -44,7 +37,6 @@ const task = (_id: number): Task => ({
   count: 0,
   text: 'x'.repeat(200),
 });
-const median = (values: number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
 
 async function fill(tasks: Tasks, from: number, to: number): Promise<void> {
   for (let at = from; at < to; at += 5000) {
