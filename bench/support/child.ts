@@ -39,6 +39,10 @@ export class Child {
     this.process.stdin?.write(`${line}\n`);
   }
 
+  endInput(): void {
+    this.process.stdin?.end();
+  }
+
   /** Resident now, in bytes. */
   get residentBytes(): number {
     const status = readFileSync(`/proc/${this.pid}/status`, 'utf8');
