@@ -39,9 +39,10 @@ export class ExecuteRun {
     const { index, signals } = task;
     const node = run.definition.nodes[index];
     if (node === undefined) throw new Error(`run ${run.id} has no node ${index}`);
-    const isResumed = progress.step(index).outcome === 'waiting';
+    const { outcome } = progress.step(index);
+    const isResumed = outcome === 'waiting';
     if (!isResumed) {
-      await this.to(progress, index, report('applying'));
+      if (outcome === 'pending') await this.to(progress, index, report('applying'));
       const { report: end, applied } = await this.nodes.apply(run, node, signals);
       if (applied === null || !isAwaited(node.id, run.definition.edges)) {
         await this.to(progress, index, end);
