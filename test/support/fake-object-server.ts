@@ -111,13 +111,15 @@ export class FakeObjectServer implements KubernetesApi {
   private apply(path: string, manifest: Record<string, unknown>): unknown {
     const { uid, resourceVersion, labels = {} } = manifest['metadata'] as Partial<ObjectMeta>;
     const existing = this.objects.get(path);
+    const { apiVersion: _version, kind: _kind, metadata: _metadata, ...content } = manifest;
+    const wanted = new Map(leaves(content));
+    // The real one looks for conflicts first.
+    if (existing !== undefined) this.checkConflicts(existing, wanted);
     const isOther =
       (uid !== undefined && uid !== existing?.uid) ||
       (existing !== undefined && resourceVersion !== undefined && resourceVersion !== String(existing.resourceVersion));
     if (isOther) throw refusal('conflict', 409, 'Conflict');
-    const { apiVersion: _version, kind: _kind, metadata: _metadata, ...content } = manifest;
-    const wanted = new Map(leaves(content));
-    if (existing !== undefined) this.check(existing, wanted);
+    if (existing !== undefined) this.checkImmutable(existing, wanted);
     const object = existing ?? this.create(path);
     const before = { values: new Map(object.values), labels: object.labels };
     const own = object.owners.find(({ manager, operation }) => manager === OURS && operation === 'Apply');
@@ -138,8 +140,8 @@ export class FakeObjectServer implements KubernetesApi {
     return { metadata: metadataOf(path, object) };
   }
 
-  private check(object: StoredObject, wanted: ReadonlyMap<string, unknown>): void {
-    const changed = [...wanted].filter(([field, value]) => object.values.get(field) !== value).map(([field]) => field);
+  private checkConflicts(object: StoredObject, wanted: ReadonlyMap<string, unknown>): void {
+    const changed = changedFields(object, wanted);
     const conflicts = object.owners
       .filter(({ manager, operation }) => !(manager === OURS && operation === 'Apply'))
       .flatMap(({ manager, subresource, fields }) =>
@@ -151,7 +153,10 @@ export class FakeObjectServer implements KubernetesApi {
           }),
       );
     if (conflicts.length > 0) throw refusal('conflict', 409, 'Conflict', conflicts);
-    const frozen = changed.filter((field) => this.immutable.has(field));
+  }
+
+  private checkImmutable(object: StoredObject, wanted: ReadonlyMap<string, unknown>): void {
+    const frozen = changedFields(object, wanted).filter((field) => this.immutable.has(field));
     if (frozen.length === 0) return;
     const causes = frozen.map((field) => ({ reason: 'FieldValueInvalid', field, message: 'field is immutable' }));
     throw refusal('invalid', 422, 'Invalid', causes);
@@ -189,6 +194,10 @@ export class FakeObjectServer implements KubernetesApi {
     this.versions += 1;
     object.resourceVersion = this.versions;
   }
+}
+
+function changedFields(object: StoredObject, wanted: ReadonlyMap<string, unknown>): string[] {
+  return [...wanted].filter(([field, value]) => object.values.get(field) !== value).map(([field]) => field);
 }
 
 function metadataOf(path: string, object: StoredObject): ObjectMeta {

@@ -10,55 +10,22 @@ import {
   type KubernetesApi,
   KubernetesApis,
   type ObjectMeta,
-  type ObjectReference,
 } from '../../kubernetes/index.js';
 import { ResourcesService } from '../../watchers/index.js';
 import { canonicalJson } from '../definition/canonical-json.js';
-import { type InventoryEntry, objectOf } from '../inventory/inventory-entry.js';
+import { type InventoryEntry, objectOf, type ObjectOrigin } from '../inventory/inventory-entry.js';
 import { InventoryRepository } from '../inventory/inventory.repository.js';
-import type { ActiveRun, AppliedNode } from '../runs/active-run.js';
+import type { ActiveRun } from '../runs/active-run.js';
 import type { Manifest, WorkflowNode } from '../workflow.js';
 import { WorkflowSecrets } from '../workflow-secrets.js';
 import { WorkflowsRepository } from '../workflows.repository.js';
+import { again, type ApplyEnd, type ApplyJob, ended, originOf, truthfulOutcome, type Try } from './apply-job.js';
 import { refusalReport } from './apply-refusal-report.js';
 import { AttemptsFactory } from './attempts.js';
 import { completedJob } from './completed-job.js';
 import { describeObject, type Failure, failureOf, type NodeReport, report } from './node-report.js';
-import {
-  desiredManifest,
-  foreignManagers,
-  isOwnedBy,
-  type ObjectOwner,
-  scalersOf,
-  setsReplicas,
-  wasAppliedByUs,
-} from './object-owner.js';
+import { desiredManifest, foreignManagers, isOwnedBy, scalersOf, setsReplicas } from './object-owner.js';
 import type { RunSignals } from './run-driver.js';
-
-export interface ApplyEnd {
-  readonly report: NodeReport;
-  /** What a wait for health has to look for; null when there is nothing to wait for. */
-  readonly applied: AppliedNode | null;
-}
-
-/** One try: an end, or a reason to look again. */
-type Try =
-  | ({ readonly again: false } & ApplyEnd)
-  | { readonly again: true; readonly report: NodeReport; readonly retryAfterMs: number };
-
-interface NodeJob {
-  readonly run: ActiveRun;
-  readonly node: WorkflowNode;
-  readonly owner: ObjectOwner;
-  readonly reference: ObjectReference;
-  /** `ConfigMap shop/settings` */
-  readonly label: string;
-  /** As it is stored now: a try may change it for the next one. */
-  entry: InventoryEntry;
-  readonly manifest: Manifest;
-  readonly hash: string;
-  readonly signals: RunSignals;
-}
 
 /**
  * Brings the object of one node to the cluster: claims it, looks whose it is, and applies. May be repeated at any point:
@@ -101,7 +68,7 @@ export class ApplyNode {
     }
     const definitionOfKind = findKind(object.kind);
     if (definitionOfKind === undefined) throw new Error(`${object.kind} passed the checks without being supported`);
-    const job: NodeJob = {
+    const job: ApplyJob = {
       run,
       node,
       owner: { installationId: this.database.installation.installationId, workflowId, nodeId: node.id },
@@ -120,7 +87,7 @@ export class ApplyNode {
     }
   }
 
-  private async attempt(job: NodeJob): Promise<Try> {
+  private async attempt(job: ApplyJob): Promise<Try> {
     const { reference, signals } = job;
     let verb = 'get';
     try {
@@ -138,7 +105,7 @@ export class ApplyNode {
     }
   }
 
-  private async create(api: KubernetesApi, job: NodeJob): Promise<Try> {
+  private async create(api: KubernetesApi, job: ApplyJob): Promise<Try> {
     const { entry, run, node, label } = job;
     const completed = await completedJob(this.resources, { ...job, workflowId: run.workflowId });
     if (completed !== null) return { again: false, ...ended(completed) };
@@ -154,25 +121,21 @@ export class ApplyNode {
     });
     const resourceId = await this.track(job);
     const result = await applyObject(api, job.reference, { manifest, existing: undefined, signal: job.signals.cut });
-    if (result.outcome === 'changed') {
+    // Where there is nothing there is nobody to conflict with: an object that is there is looked at for whose it is.
+    if (result.outcome === 'changed' || result.outcome === 'conflict') {
       return again('Conflict', `${label} came into being while node ${node.id} was about to create it`);
     }
     return this.conclude(job, result, { resourceId, origin: 'created', yieldedTo: [] });
   }
 
-  private async update(api: KubernetesApi, job: NodeJob, existing: ObjectMeta): Promise<Try> {
+  private async update(api: KubernetesApi, job: ApplyJob, existing: ObjectMeta): Promise<Try> {
     const { entry, label } = job;
     if (existing.deletionTimestamp !== undefined) {
       const finalizers = existing.finalizers ?? [];
       const waitsFor = finalizers.length === 0 ? '' : `; it waits for the finalizers ${finalizers.join(', ')}`;
       return again('Terminating', `${label} is being deleted${waitsFor}; execute again once it is gone`);
     }
-    const origin =
-      entry.uid === existing.uid && entry.origin !== null
-        ? entry.origin
-        : entry.uid === null && wasAppliedByUs(existing)
-          ? 'created'
-          : 'adopted';
+    const origin = originOf(entry, existing);
     // Before the apply: afterwards our manager is on it, and nothing would tell it from one that we made.
     if (origin === 'adopted' && entry.uid !== existing.uid) {
       await this.inventory.recordUid(SYSTEM_SCOPE, entry.id, existing.uid, origin);
@@ -194,11 +157,11 @@ export class ApplyNode {
   }
 
   private async conclude(
-    job: NodeJob,
+    job: ApplyJob,
     result: Exclude<ApplyResult, { outcome: 'changed' }>,
     found: {
       readonly resourceId: string;
-      readonly origin: 'created' | 'adopted';
+      readonly origin: ObjectOrigin;
       readonly yieldedTo: readonly string[];
     },
   ): Promise<Try> {
@@ -233,7 +196,7 @@ export class ApplyNode {
   }
 
   /** The name belongs to somebody else: nothing of it is changed, and our claim goes. */
-  private async leaveAlone({ entry, label }: NodeJob, existing: ObjectMeta): Promise<Try> {
+  private async leaveAlone({ entry, label }: ApplyJob, existing: ObjectMeta): Promise<Try> {
     await this.inventory.release(SYSTEM_SCOPE, entry.id, entry.uid);
     const managers = foreignManagers(existing);
     const whose = managers.length === 0 ? 'nobody has signed it' : `it is managed by ${managers.join(', ')}`;
@@ -248,7 +211,7 @@ export class ApplyNode {
     return report('exists', 'workflow.object_taken', message, { managers: [owner] });
   }
 
-  private async failed(job: NodeJob, failure: Failure): Promise<Try> {
+  private async failed(job: ApplyJob, failure: Failure): Promise<Try> {
     if (failure.isTransient) return { again: true, report: failure.report, retryAfterMs: failure.retryAfterMs };
     if (!failure.mayHaveHappened) await this.giveUpClaim(job.entry);
     return { again: false, ...ended(failure.report) };
@@ -259,7 +222,7 @@ export class ApplyNode {
     if (entry.uid === null) await this.inventory.release(SYSTEM_SCOPE, entry.id, null);
   }
 
-  private async track({ run, node, reference }: NodeJob): Promise<string> {
+  private async track({ run, node, reference }: ApplyJob): Promise<string> {
     const { id } = await this.resources.track({
       tenantId: run.tenantId,
       workflowId: run.workflowId,
@@ -280,25 +243,4 @@ export class ApplyNode {
       return undefined;
     }
   }
-}
-
-/** A run that was cut after its apply finds its own work done: what it had come to is what is told. */
-function truthfulOutcome(
-  outcome: AppliedNode['outcome'],
-  { entry, run, hash }: NodeJob,
-  origin: 'created' | 'adopted',
-  uid: string,
-): AppliedNode['outcome'] {
-  if (outcome !== 'unchanged') return outcome;
-  if (entry.lastApply?.runId === run.id) return entry.lastApply.outcome;
-  if (entry.uid !== uid && origin === 'created') return 'created';
-  return entry.manifestHash !== hash && entry.manifestHash !== null ? 'configured' : 'unchanged';
-}
-
-function ended(end: NodeReport): ApplyEnd {
-  return { report: end, applied: null };
-}
-
-function again(reason: string, message: string): Try {
-  return { again: true, report: report('failed', reason, message), retryAfterMs: 0 };
 }
