@@ -7,12 +7,3 @@ export const dnsLabel = z
   .string()
   .max(63, 'expected at most 63 characters')
   .regex(new RegExp(`^${LABEL}$`), 'expected lower-case letters, digits and "-", with a letter or digit at both ends');
-
-/** RFC 1123 subdomain: names of most Kubernetes objects. */
-export const dnsSubdomain = z
-  .string()
-  .max(253, 'expected at most 253 characters')
-  .regex(
-    new RegExp(`^${LABEL}(\\.${LABEL})*$`),
-    'expected lower-case letters, digits, "-" and ".", each part with a letter or digit at both ends',
-  );

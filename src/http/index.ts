@@ -1,5 +1,5 @@
 export { ApiProblems } from './api-problems.js';
-export { dnsLabel, dnsSubdomain } from './dns-name.js';
+export { dnsLabel } from './dns-name.js';
 export { type HttpConfig, httpConfig } from './http.config.js';
 export { HttpModule } from './http.module.js';
 export { HttpServer } from './http-server.js';

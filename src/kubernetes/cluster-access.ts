@@ -28,5 +28,3 @@ export interface ClusterAccessProvider {
   /** Throws AppError `resource.not_found` for an unknown id, `cluster.credential_required` for one that cannot be opened. */
   accessOf(clusterId: string): Promise<ClusterAccess>;
 }
-
-export const CLUSTER_ACCESS_PROVIDER = Symbol('ClusterAccessProvider');

@@ -1,7 +1,6 @@
 export { type CheckedClusterAccess, type GivenClusterAccess, checkAccess } from './access-checks.js';
 export { type FieldConflict, type Refusal } from './apply-refusal.js';
 export {
-  CLUSTER_ACCESS_PROVIDER,
   type ClusterAccess,
   type ClusterAccessProvider,
   type ClusterCredential,

@@ -4,11 +4,6 @@ import { type Doc, decode } from '../query/bson-types.js';
 import { MISSING, someValue } from '../query/path.js';
 import type { StoredIndex } from './stored-index.js';
 
-export interface StoredRow {
-  readonly rid: number;
-  readonly bytes: Uint8Array;
-}
-
 interface IndexChange {
   readonly index: StoredIndex;
   readonly removed: Buffer[];

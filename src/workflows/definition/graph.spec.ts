@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { findCycle, type GraphEdge, topologicalLayers } from './graph.js';
+import { findCycle, type GraphEdge } from './graph.js';
 
 const edge = (source: string, target: string): GraphEdge => ({ source, target });
 
@@ -13,34 +13,6 @@ const acyclic = fc.integer({ min: 1, max: 12 }).chain((size) => {
     edges: fc
       .array(pair, { maxLength: 30 })
       .map((pairs) => pairs.filter(([a, b]) => a < b).map(([a, b]) => edge(`n${a}`, `n${b}`))),
-  });
-});
-
-describe('topologicalLayers', () => {
-  it('puts each node after all of its sources, as early as possible', () => {
-    const layers = topologicalLayers(
-      ['d', 'c', 'b', 'a'],
-      [edge('a', 'b'), edge('a', 'c'), edge('b', 'd'), edge('c', 'd')],
-    );
-    expect(layers).toEqual([['a'], ['c', 'b'], ['d']]);
-  });
-
-  it('holds for any graph without a cycle', () => {
-    fc.assert(
-      fc.property(acyclic, ({ ids, edges }) => {
-        const layers = topologicalLayers(ids, edges);
-        const layerOf = new Map(layers.flatMap((layer, index) => layer.map((id) => [id, index] as const)));
-        expect(layers.flat().toSorted()).toEqual(ids.toSorted());
-        for (const id of ids) {
-          const sources = edges.filter(({ target }) => target === id).map(({ source }) => layerOf.get(source) ?? NaN);
-          expect(layerOf.get(id)).toBe(sources.length === 0 ? 0 : Math.max(...sources) + 1);
-        }
-      }),
-    );
-  });
-
-  it('throws on a cycle', () => {
-    expect(() => topologicalLayers(['a', 'b'], [edge('a', 'b'), edge('b', 'a')])).toThrow('cycle');
   });
 });
 
