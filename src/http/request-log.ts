@@ -23,9 +23,15 @@ export function requestLog(clock: Clock, random: Random): RequestHandler {
         const durationMs = Math.round(clock.monotonic() - begun);
         const status = response.writableFinished || response.headersSent ? response.statusCode : 499;
         const line = { message: 'request', method: request.method, path, status, durationMs };
-        requestContext.run({ requestId }, () => (status >= 500 ? log.warn(line) : log.debug(line)));
+        requestContext.run({ requestId }, () => log[levelOf(request.method, status)](line));
       });
       next();
     });
   };
+}
+
+/** Changes and refusals are of interest to whoever runs the service, reads to whoever debugs it. */
+function levelOf(method: string, status: number): 'warn' | 'log' | 'debug' {
+  if (status >= 500) return 'warn';
+  return status >= 400 || !['GET', 'HEAD', 'OPTIONS'].includes(method) ? 'log' : 'debug';
 }
