@@ -3,10 +3,11 @@ import { isServiceLink, nearest } from './variable-names.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Every mistake of the configuration, one line each. */
+/** Every mistake of the configuration, one line each; a single one on the same line. */
 export class ConfigError extends Error {
   constructor(readonly problems: readonly string[]) {
-    super(`the configuration is not valid:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+    const told = problems.length === 1 ? ` ${problems[0]}` : problems.map((problem) => `\n  - ${problem}`).join('');
+    super(`the configuration is not valid:${told}`);
     this.name = 'ConfigError';
   }
 }
