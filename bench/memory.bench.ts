@@ -11,17 +11,13 @@ const ROUNDS = 3;
 const SUPPORT = join(import.meta.dirname, 'support');
 const GOAL = 1024;
 
-interface PerPod {
-  heap: number;
-  v8: number;
-  resident: number;
-}
-
-async function measure(side: 'reflector' | 'informer', server: string, caFile: string): Promise<PerPod> {
+async function measure(side: 'reflector' | 'informer', server: string, caFile: string): Promise<number> {
   const script = join(SUPPORT, 'watch-memory.ts');
-  const child = new Child(['--expose-gc', script, side, server, caFile, 'bench', String(PODS)]);
+  // V8 throws away code that is not used during a long list: up to 6 MB less, which would hide most of what the pods take.
+  const options = ['--expose-gc', '--no-flush-bytecode'];
+  const child = new Child([...options, script, side, server, caFile, 'bench', String(PODS)]);
   try {
-    return JSON.parse(await child.line()) as PerPod;
+    return Number(await child.line());
   } finally {
     await child.end();
   }
@@ -30,7 +26,7 @@ async function measure(side: 'reflector' | 'informer', server: string, caFile: s
 export async function run(): Promise<Figure[]> {
   const directory = mkdtempSync(join(tmpdir(), 'crowsnest-bench-'));
   const api = new Child([join(SUPPORT, 'scripted-api-server.ts')]);
-  const [ours, theirs]: [PerPod[], PerPod[]] = [[], []];
+  const [ours, theirs]: [number[], number[]] = [[], []];
   try {
     const { server, caCertificate } = JSON.parse(await api.line()) as ServerFacts;
     const caFile = join(directory, 'ca.crt');
@@ -47,13 +43,14 @@ export async function run(): Promise<Figure[]> {
     await api.end();
     rmSync(directory, { recursive: true, force: true });
   }
-  const of = (sides: PerPod[], field: keyof PerPod): number => median(sides.map((side) => side[field]));
-  const figure = (what: string, field: keyof PerPod, goal?: number): Figure => ({
-    figure: `memory: per watched pod of ${PODS}, ${what}`,
-    ours: `${of(ours, field).toFixed(0)} bytes`,
-    peer: `${of(theirs, field).toFixed(0)} bytes (client-node's informer)`,
-    goal: goal === undefined ? '-' : `<= ${goal} bytes`,
-    met: goal === undefined || of(ours, field) <= goal,
-  });
-  return [figure('heap and buffers after a collection', 'v8', GOAL), figure('resident', 'resident')];
+  const [mine, informer] = [median(ours), median(theirs)];
+  return [
+    {
+      figure: `memory: per watched pod at ${PODS} more, after a collection`,
+      ours: `${mine.toFixed(0)} bytes`,
+      peer: `${informer.toFixed(0)} bytes (client-node's informer)`,
+      goal: `<= ${GOAL} bytes`,
+      met: mine <= GOAL,
+    },
+  ];
 }
