@@ -43,7 +43,7 @@ export class Service {
   static async spawn(options: ServiceOptions = {}): Promise<Service> {
     const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'crowsnest-e2e-')));
     const mongodb = process.env['TEST_SERVICE_MONGODB_URI'];
-    const child = spawn(process.execPath, ['--enable-source-maps', MAIN], {
+    const child = spawn(process.execPath, ['--enable-source-maps', '--max-semi-space-size=8', MAIN], {
       env: {
         PATH: process.env['PATH'],
         PORT: '0',
