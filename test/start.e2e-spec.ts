@@ -104,6 +104,13 @@ describe('starting the service', () => {
     expect(await service.end('SIGTERM')).toBe(0);
   });
 
+  it('stops cleanly when the signal comes while the application is made', async () => {
+    const service = await spawn({ environment: { LOG_LEVEL: 'debug' } });
+    await service.waitForLine((line) => line['context'] === 'NestFactory', 20_000);
+    expect(service.text).not.toContain('"ready"');
+    expect(await service.end('SIGTERM')).toBe(0);
+  });
+
   it.each(['text/html', '*/*'])('sends a caller that accepts %s on its way', async (accept) => {
     const service = await start();
     const { status, headers, body } = await new ApiClient(service.url).call('GET', '/', { headers: { accept } });

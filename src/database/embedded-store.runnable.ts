@@ -1,5 +1,6 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { type EmbeddedStore, startEmbeddedStore } from '../embedded-store/index.js';
+import { Lifecycle } from '../lifecycle/index.js';
 import type { Runnable } from '../runtime/runnable.js';
 import { type DatabaseConfig, databaseConfig } from './database.config.js';
 import { StoreAddress } from './store-address.js';
@@ -13,6 +14,7 @@ export class EmbeddedStoreRunnable implements Runnable {
 
   constructor(
     private readonly address: StoreAddress,
+    private readonly lifecycle: Lifecycle,
     @Inject(databaseConfig.token) private readonly config: DatabaseConfig,
   ) {}
 
@@ -23,10 +25,7 @@ export class EmbeddedStoreRunnable implements Runnable {
       log: ({ level, ...line }) => this.log[level](line),
     });
     // Without its store the service can do nothing truthfully: it ends, and whoever runs it starts it again.
-    this.store.onExit((error) => {
-      this.log.fatal({ message: 'the embedded store died', error });
-      process.kill(process.pid, 'SIGTERM');
-    });
+    this.store.onExit((error) => this.lifecycle.fail(error));
     this.address.setEmbedded(this.store.uri);
   }
 

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { FakeClock, settle } from '../../test/support/fake-clock.js';
 import type { Runnable } from '../runtime/runnable.js';
+import { StopReason } from '../runtime/stop-reason.js';
 import { LifecycleRegistry } from './lifecycle-registry.js';
 import { Lifecycle } from './lifecycle.js';
 import { PHASES, type Phase } from './phases.js';
@@ -105,6 +106,14 @@ describe('Lifecycle', () => {
     await lifecycle.start();
     expect(await lifecycle.stop()).toEqual(['streams/it']);
     expect(journal).toContain('stop http');
+  });
+
+  it('tells the first failure, and takes a wanted stop for none', async () => {
+    const { lifecycle } = context;
+    lifecycle.fail(new StopReason('start-up'));
+    lifecycle.fail(new Error('the store died'));
+    lifecycle.fail(new Error('and then this'));
+    expect(await lifecycle.failure).toEqual(new Error('the store died'));
   });
 
   it('stops what had started when a start fails', async () => {

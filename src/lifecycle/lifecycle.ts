@@ -1,7 +1,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { CLOCK, type Clock } from '../runtime/clock.js';
 import type { Runnable } from '../runtime/runnable.js';
-import { StopReason } from '../runtime/stop-reason.js';
+import { StopReason, isStop } from '../runtime/stop-reason.js';
 import { type LifecycleConfig, lifecycleConfig } from './lifecycle.config.js';
 import { LifecycleRegistry } from './lifecycle-registry.js';
 import { PHASES, PHASE_SHARE, type Phase } from './phases.js';
@@ -19,6 +19,7 @@ export class Lifecycle {
   private readonly log = new Logger(Lifecycle.name);
   private readonly starting = new AbortController();
   private readonly started: Phase[] = [];
+  private readonly failed = Promise.withResolvers<unknown>();
   private startUp: Promise<void> | undefined;
   private shutDown: Promise<Unstopped> | undefined;
 
@@ -28,6 +29,16 @@ export class Lifecycle {
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(lifecycleConfig.token) private readonly config: LifecycleConfig,
   ) {}
+
+  /** Resolves with the error that makes it pointless to go on, if ever there is one. */
+  get failure(): Promise<unknown> {
+    return this.failed.promise;
+  }
+
+  /** Says that the service cannot go on. Whoever runs it stops it and tells; a wanted stop is no failure. */
+  fail(error: unknown): void {
+    if (!isStop(error)) this.failed.resolve(error);
+  }
 
   /** Resolves when every phase is up. Rejects with the first failure, or with a StopReason when `stop` came before. */
   start(): Promise<void> {

@@ -60,7 +60,7 @@ describe('the code', () => {
   const ALLOWED = new Map([
     ['src/runtime/clock.ts', 'the clock itself'],
     ['src/runtime/random.ts', 'the source of randomness itself'],
-    ['src/main.ts', 'reads the environment, once'],
+    ['src/main.ts', 'hands the environment over, once'],
   ]);
 
   it('takes time, chance and environment from what is injected', () => {
