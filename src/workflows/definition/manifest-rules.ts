@@ -23,6 +23,7 @@ export function checkManifest(manifest: unknown, namespace: string): Violation[]
   const kind = kindOf(manifest);
   if (Array.isArray(kind)) return kind;
   return [
+    ...checkApiVersion(manifest, kind),
     ...below(['metadata'], checkMetadata(manifest['metadata'], kind, namespace)),
     ...checkStatus(manifest),
     ...(kind.kind === 'Secret' ? checkSecretData(manifest) : []),
@@ -30,7 +31,7 @@ export function checkManifest(manifest: unknown, namespace: string): Violation[]
 }
 
 function kindOf(manifest: JsonObject): KindDefinition | Violation[] {
-  const { kind, apiVersion } = manifest;
+  const { kind } = manifest;
   if (typeof kind !== 'string') return [{ path: ['kind'], message: `expected one of ${kindNames()}` }];
   const definition = findKind(kind);
   if (definition === undefined) {
@@ -38,10 +39,15 @@ function kindOf(manifest: JsonObject): KindDefinition | Violation[] {
     const hint = meant === undefined ? `supported are ${kindNames()}` : `write ${meant.kind}`;
     return [{ path: ['kind'], message: `${JSON.stringify(kind.slice(0, 63))} is not a supported kind; ${hint}` }];
   }
+  return definition;
+}
+
+function checkApiVersion({ apiVersion }: JsonObject, definition: KindDefinition): Violation[] {
   const expected = apiVersionOf(definition);
-  return apiVersion === expected
-    ? definition
-    : [{ path: ['apiVersion'], message: `expected ${expected}, the version of ${kind} that is used here` }];
+  if (apiVersion === expected) return [];
+  return [
+    { path: ['apiVersion'], message: `expected ${expected}, the version of ${definition.kind} that is used here` },
+  ];
 }
 
 function kindNames(): string {
