@@ -42,13 +42,11 @@ export class Service {
   /** Resolves at once: for tests of the start itself. */
   static async spawn(options: ServiceOptions = {}): Promise<Service> {
     const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'crowsnest-e2e-')));
-    const mongodb = process.env['TEST_SERVICE_MONGODB_URI'];
     const child = spawn(process.execPath, ['--enable-source-maps', '--max-semi-space-size=8', MAIN], {
       env: {
         PATH: process.env['PATH'],
         PORT: '0',
         DATA_DIR: dataDir,
-        ...(mongodb === undefined ? {} : { MONGODB_URI: mongodb }),
         ...options.environment,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
