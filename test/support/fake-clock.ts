@@ -37,6 +37,12 @@ export class FakeClock implements Clock {
     return this.pending.size;
   }
 
+  /** Milliseconds until the next timer fires, `undefined` without one: a test waits on it for work that comes over a socket. */
+  get nextTimerInMs(): number | undefined {
+    const next = Math.min(...[...this.pending].map((entry) => entry.at));
+    return this.pending.size > 0 ? next - this.elapsedMs : undefined;
+  }
+
   /** Moves time forward, firing timers in their order and letting promises settle after each. */
   async advance(ms: number): Promise<void> {
     const target = this.elapsedMs + ms;
