@@ -19,7 +19,7 @@ export interface ClusterChanged {
   readonly sequence: number;
 }
 
-declare module '../realtime/event-map.js' {
+declare module '../realtime/bus/event-map.js' {
   interface EventMap {
     /** A check's result was stored. */
     'cluster.checked': ClusterChecked;

@@ -1,8 +1,8 @@
-export type { BusEvent } from './bus-event.js';
-export { type BusStats, EventBus, type Subscription } from './event-bus.js';
-export type { EventMap, EventType } from './event-map.js';
-export type { OverflowPolicy, SubscribeOptions } from './event-subscription.js';
+export type { BusEvent } from './bus/bus-event.js';
+export { type BusStats, EventBus, type Subscription } from './bus/event-bus.js';
+export type { EventMap, EventType } from './bus/event-map.js';
+export type { OverflowPolicy, SubscribeOptions } from './bus/event-subscription.js';
 export { type RealtimeConfig, realtimeConfig } from './realtime.config.js';
 export { RealtimeModule } from './realtime.module.js';
-export { SseBroadcaster, type StreamStats } from './sse-broadcaster.js';
-export type { StreamEventName, StreamItem, StreamTopic } from './stream-topic.js';
+export { SseBroadcaster, type StreamStats } from './streams/sse-broadcaster.js';
+export type { StreamEventName, StreamItem, StreamTopic } from './streams/stream-topic.js';

@@ -1,8 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import { METRICS_REGISTRY } from '../metrics/metrics-registry.js';
-import { EventBus, type SubscriptionStats } from './event-bus.js';
-import { SseBroadcaster, type StreamStats } from './sse-broadcaster.js';
+import { EventBus, type SubscriptionStats } from './bus/event-bus.js';
+import { SseBroadcaster, type StreamStats } from './streams/sse-broadcaster.js';
 
 /** One value, or one for each value of the label. */
 type Sample = number | Iterable<readonly [label: string, value: number]>;

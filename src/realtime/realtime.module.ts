@@ -1,10 +1,10 @@
 import { Global, Module } from '@nestjs/common';
 import { LifecycleRegistry } from '../lifecycle/lifecycle-registry.js';
-import { EventBus } from './event-bus.js';
+import { EventBus } from './bus/event-bus.js';
 import { RealtimeMetrics } from './realtime.metrics.js';
 import { RealtimeRunnable } from './realtime.runnable.js';
-import { SseBroadcaster } from './sse-broadcaster.js';
-import { StreamsController } from './streams.controller.js';
+import { SseBroadcaster } from './streams/sse-broadcaster.js';
+import { StreamsController } from './streams/streams.controller.js';
 
 /** Events between the rooms, and their way to browsers. */
 @Global()

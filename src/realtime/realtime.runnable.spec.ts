@@ -6,10 +6,10 @@ import { FakeStreamClient } from '../../test/support/fake-stream-client.js';
 import { FakeStreamTopic } from '../../test/support/fake-stream-topic.js';
 import type { Principal } from '../auth/principal.js';
 import { CryptoRandom } from '../runtime/random.js';
-import { EventBus } from './event-bus.js';
+import { EventBus } from './bus/event-bus.js';
 import { realtimeConfig } from './realtime.config.js';
 import { RealtimeRunnable } from './realtime.runnable.js';
-import { SseBroadcaster } from './sse-broadcaster.js';
+import { SseBroadcaster } from './streams/sse-broadcaster.js';
 
 const VIEWER: Principal = { kind: 'user', id: 'eve', role: 'viewer', tenantId: 'default' };
 const NEVER = new AbortController().signal;

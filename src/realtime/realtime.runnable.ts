@@ -2,8 +2,8 @@ import { Inject, Injectable } from '@nestjs/common';
 import { CLOCK, type Clock } from '../runtime/clock.js';
 import type { Runnable } from '../runtime/runnable.js';
 import { StopReason } from '../runtime/stop-reason.js';
-import { EventBus } from './event-bus.js';
-import { SseBroadcaster } from './sse-broadcaster.js';
+import { EventBus } from './bus/event-bus.js';
+import { SseBroadcaster } from './streams/sse-broadcaster.js';
 
 /** A handler that hangs may keep the goodbye of the streams waiting this long, no longer. */
 const BUS_STOP_MS = 1_000;

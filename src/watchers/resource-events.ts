@@ -5,7 +5,7 @@ export interface ResourceChanged {
   readonly resource: Resource;
 }
 
-declare module '../realtime/event-map.js' {
+declare module '../realtime/bus/event-map.js' {
   interface EventMap {
     'resource.changed': ResourceChanged;
   }

@@ -1,4 +1,4 @@
-import type { StreamItem } from '../realtime/stream-topic.js';
+import type { StreamItem } from '../realtime/streams/stream-topic.js';
 import type { Resource } from './resource.js';
 
 /** A resource as a stream carries it: `node_update` on its workflow's key, `status_update` on its own. */

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { SYSTEM_SCOPE } from '../auth/principal.js';
 import { apiVersionOf, findKind } from '../kubernetes/kinds.js';
-import type { StreamItem } from '../realtime/stream-topic.js';
+import type { StreamItem } from '../realtime/streams/stream-topic.js';
 import { CLOCK, type Clock } from '../runtime/clock.js';
 import { type Health, type Resource } from './resource.js';
 import { summarizeHealth } from './resource-health.js';

@@ -5,7 +5,7 @@ export interface RunChanged {
   readonly run: Run;
 }
 
-declare module '../realtime/event-map.js' {
+declare module '../realtime/bus/event-map.js' {
   interface EventMap {
     'run.changed': RunChanged;
   }

@@ -26,7 +26,7 @@ import { ClustersService } from '../../src/cluster-health/clusters.service.js';
 import { PodServiceAccount } from '../../src/kubernetes/index.js';
 import { PeriodicTasks } from '../../src/lifecycle/index.js';
 import { EventBus } from '../../src/realtime/index.js';
-import type { BusEvent } from '../../src/realtime/bus-event.js';
+import type { BusEvent } from '../../src/realtime/bus/bus-event.js';
 import { CryptoRandom } from '../../src/runtime/random.js';
 import { Sealer, parseSealingKey } from '../../src/sealing/index.js';
 import { FakeClock } from './fake-clock.js';

@@ -1,6 +1,6 @@
 import { Registry } from 'prom-client';
 import type { Principal } from '../../src/auth/principal.js';
-import type { EventMap } from '../../src/realtime/event-map.js';
+import type { EventMap } from '../../src/realtime/bus/event-map.js';
 import { ApplyNode } from '../../src/workflows/execution/apply-node.js';
 import { ArchiveRun } from '../../src/workflows/execution/archive-run.js';
 import { AttemptsFactory } from '../../src/workflows/execution/attempts.js';

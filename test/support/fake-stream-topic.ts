@@ -1,7 +1,7 @@
 import type { Principal } from '../../src/auth/principal.js';
 import { AppError } from '../../src/errors/app-error.js';
-import type { SseBroadcaster } from '../../src/realtime/sse-broadcaster.js';
-import type { StreamItem, StreamTopic } from '../../src/realtime/stream-topic.js';
+import type { SseBroadcaster } from '../../src/realtime/streams/sse-broadcaster.js';
+import type { StreamItem, StreamTopic } from '../../src/realtime/streams/stream-topic.js';
 
 /** State of things in one tenant, stored and published in one step. Ids but `missing` exist. */
 export class FakeStreamTopic implements StreamTopic {

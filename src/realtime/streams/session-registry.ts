@@ -1,4 +1,4 @@
-import type { Principal } from '../auth/principal.js';
+import type { Principal } from '../../auth/principal.js';
 import type { SseSession } from './sse-session.js';
 
 const NONE: ReadonlySet<SseSession> = new Set();

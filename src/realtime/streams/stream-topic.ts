@@ -1,4 +1,4 @@
-import type { Principal } from '../auth/principal.js';
+import type { Principal } from '../../auth/principal.js';
 
 /** The names of DESIGN 5 that carry state; the session adds `snapshot`, `lagged`, `heartbeat` and `shutdown` itself. */
 export type StreamEventName = 'node_update' | 'status_update' | 'run_update' | 'cluster_health';

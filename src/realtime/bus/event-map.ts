@@ -1,7 +1,7 @@
 /**
  * Event type to payload: the compile-time contract of the bus. Each room declares its own events beside what emits them:
  *
- *     declare module '../realtime/event-map.js' {
+ *     declare module './event-map.js' {
  *       interface EventMap { 'resource.changed': ResourceChanged }
  *     }
  *

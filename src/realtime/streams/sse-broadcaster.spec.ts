@@ -1,12 +1,12 @@
-import '../../test/support/quiet-logger.js';
+import '../../../test/support/quiet-logger.js';
 import { describe, expect, it } from '@jest/globals';
-import { configDefaults } from '../../test/support/config-defaults.js';
-import { FakeClock, settle } from '../../test/support/fake-clock.js';
-import { FakeStreamClient } from '../../test/support/fake-stream-client.js';
-import { FakeStreamTopic } from '../../test/support/fake-stream-topic.js';
-import type { Principal } from '../auth/principal.js';
-import { AppError } from '../errors/app-error.js';
-import { type RealtimeConfig, realtimeConfig } from './realtime.config.js';
+import { configDefaults } from '../../../test/support/config-defaults.js';
+import { FakeClock, settle } from '../../../test/support/fake-clock.js';
+import { FakeStreamClient } from '../../../test/support/fake-stream-client.js';
+import { FakeStreamTopic } from '../../../test/support/fake-stream-topic.js';
+import type { Principal } from '../../auth/principal.js';
+import { AppError } from '../../errors/app-error.js';
+import { type RealtimeConfig, realtimeConfig } from '../realtime.config.js';
 import { SseBroadcaster } from './sse-broadcaster.js';
 
 const VIEWER: Principal = { kind: 'user', id: 'eve', role: 'viewer', tenantId: 'default' };

@@ -1,4 +1,4 @@
-import '../../test/support/quiet-logger.js';
+import '../../../test/support/quiet-logger.js';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import type { AddressInfo, Socket } from 'node:net';
@@ -9,19 +9,19 @@ import { EventSource } from 'eventsource';
 import type { Registry } from 'prom-client';
 import request from 'supertest';
 import type { App } from 'supertest/types.js';
-import { settle } from '../../test/support/fake-clock.js';
-import { type Envelope } from '../../test/support/fake-stream-client.js';
-import { EventStreamParser } from '../../test/support/event-stream-parser.js';
-import { FakeStreamTopic } from '../../test/support/fake-stream-topic.js';
-import { AuthModule, authConfig } from '../auth/index.js';
-import { ConfigModule, loadConfig } from '../config/index.js';
-import { ProblemFilter } from '../http/problem.filter.js';
-import { validationPipe } from '../http/validation.pipe.js';
-import { Lifecycle, LifecycleModule, Readiness, lifecycleConfig } from '../lifecycle/index.js';
-import { METRICS_REGISTRY, MetricsModule } from '../metrics/index.js';
-import { CLOCK, SystemClock } from '../runtime/clock.js';
-import { CryptoRandom, RANDOM } from '../runtime/random.js';
-import { RealtimeModule, SseBroadcaster, realtimeConfig } from './index.js';
+import { settle } from '../../../test/support/fake-clock.js';
+import { type Envelope } from '../../../test/support/fake-stream-client.js';
+import { EventStreamParser } from '../../../test/support/event-stream-parser.js';
+import { FakeStreamTopic } from '../../../test/support/fake-stream-topic.js';
+import { AuthModule, authConfig } from '../../auth/index.js';
+import { ConfigModule, loadConfig } from '../../config/index.js';
+import { ProblemFilter } from '../../http/problem.filter.js';
+import { validationPipe } from '../../http/validation.pipe.js';
+import { Lifecycle, LifecycleModule, Readiness, lifecycleConfig } from '../../lifecycle/index.js';
+import { METRICS_REGISTRY, MetricsModule } from '../../metrics/index.js';
+import { CLOCK, SystemClock } from '../../runtime/clock.js';
+import { CryptoRandom, RANDOM } from '../../runtime/random.js';
+import { RealtimeModule, SseBroadcaster, realtimeConfig } from '../index.js';
 
 const ambient = [
   { provide: CLOCK, useClass: SystemClock },

@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream';
-import { type Principal, isInScope } from '../auth/principal.js';
+import { type Principal, isInScope } from '../../auth/principal.js';
 import type { ByteBudget } from './byte-budget.js';
-import { CoalescingQueue, type QueueLimits } from './coalescing-queue.js';
+import { CoalescingQueue, type QueueLimits } from '../coalescing-queue.js';
 import { EntityVersions } from './entity-versions.js';
 import { snapshotParts } from './snapshot-parts.js';
 import { SseConnection } from './sse-connection.js';

@@ -1,11 +1,11 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { Subject } from 'rxjs';
-import { CLOCK, type Clock } from '../runtime/clock.js';
-import type { Runnable } from '../runtime/runnable.js';
+import { CLOCK, type Clock } from '../../runtime/clock.js';
+import type { Runnable } from '../../runtime/runnable.js';
 import type { BusEvent } from './bus-event.js';
 import type { EventMap, EventType } from './event-map.js';
 import { EventSubscription, type SubscribeOptions, type SubscriptionTotals } from './event-subscription.js';
-import { type RealtimeConfig, realtimeConfig } from './realtime.config.js';
+import { type RealtimeConfig, realtimeConfig } from '../realtime.config.js';
 
 /** What `subscribe` returns. */
 export interface Subscription {

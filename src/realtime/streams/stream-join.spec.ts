@@ -1,12 +1,12 @@
-import '../../test/support/quiet-logger.js';
+import '../../../test/support/quiet-logger.js';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { configDefaults } from '../../test/support/config-defaults.js';
-import { FakeClock, settle } from '../../test/support/fake-clock.js';
-import { FakeStreamClient } from '../../test/support/fake-stream-client.js';
-import type { Principal } from '../auth/principal.js';
-import { CryptoRandom } from '../runtime/random.js';
-import { realtimeConfig } from './realtime.config.js';
+import { configDefaults } from '../../../test/support/config-defaults.js';
+import { FakeClock, settle } from '../../../test/support/fake-clock.js';
+import { FakeStreamClient } from '../../../test/support/fake-stream-client.js';
+import type { Principal } from '../../auth/principal.js';
+import { CryptoRandom } from '../../runtime/random.js';
+import { realtimeConfig } from '../realtime.config.js';
 import { SseBroadcaster } from './sse-broadcaster.js';
 import type { StreamItem, StreamTopic } from './stream-topic.js';
 

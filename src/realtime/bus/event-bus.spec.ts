@@ -1,7 +1,7 @@
-import '../../test/support/quiet-logger.js';
+import '../../../test/support/quiet-logger.js';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { FakeClock, settle } from '../../test/support/fake-clock.js';
+import { FakeClock, settle } from '../../../test/support/fake-clock.js';
 import { EventBus } from './event-bus.js';
 
 declare module './event-map.js' {

@@ -1,5 +1,5 @@
-import type { Principal } from '../auth/principal.js';
-import { AppError } from '../errors/app-error.js';
+import type { Principal } from '../../auth/principal.js';
+import { AppError } from '../../errors/app-error.js';
 import type { StreamItem, StreamTopic } from './stream-topic.js';
 
 /** A stream key with what stands behind it. */

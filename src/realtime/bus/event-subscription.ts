@@ -1,5 +1,5 @@
 import type { BusEvent } from './bus-event.js';
-import { CoalescingQueue } from './coalescing-queue.js';
+import { CoalescingQueue } from '../coalescing-queue.js';
 import type { EventType } from './event-map.js';
 
 /** `coalesce` forgets superseded state first, then the oldest event; `drop-oldest` forgets the oldest at once. */
