@@ -1,7 +1,10 @@
 export type { BusEvent } from './bus/bus-event.js';
-export { type BusStats, EventBus, type Subscription } from './bus/event-bus.js';
+export { type BusStats, EventBus } from './bus/event-bus.js';
 export type { EventMap, EventType } from './bus/event-map.js';
-export type { OverflowPolicy, SubscribeOptions } from './bus/event-subscription.js';
+export type { OverflowPolicy, SubscribeOptions, Subscription } from './bus/event-subscription.js';
+export { RequestOver, type RequestResult } from './bus/gathering.js';
+export type { AnswerOf, RequestMap, RequestOf, RequestType } from './bus/request-map.js';
+export { EventBusPaused, type RequestOptions, type RespondOptions } from './bus/scatter-gather.js';
 export { type RealtimeConfig, realtimeConfig } from './realtime.config.js';
 export { RealtimeModule } from './realtime.module.js';
 export { SseBroadcaster, type StreamStats } from './streams/sse-broadcaster.js';

@@ -6,6 +6,10 @@ export const realtimeConfig = defineConfig('realtime', {
     default: '1000',
     description: 'Events kept while the event bus is not started yet; the oldest is dropped for one more.',
   }),
+  eventRequestTimeoutMs: setting('CROWSNEST_EVENT_REQUEST_TIMEOUT', duration({ minMs: 10, maxMs: 600_000 }), {
+    default: '10s',
+    description: 'How long a request over the event bus waits for answers, unless the asker says otherwise.',
+  }),
   streamKeepAliveMs: setting('CROWSNEST_STREAM_KEEP_ALIVE', duration({ minMs: 100, maxMs: 600_000 }), {
     default: '15s',
     description: 'A stream without traffic for this long gets a heartbeat.',
@@ -25,6 +29,10 @@ export const realtimeConfig = defineConfig('realtime', {
   streamsPerPrincipal: setting('CROWSNEST_STREAMS_PER_PRINCIPAL', integer(1, 1_000_000), {
     default: '100',
     description: 'Streams that one principal may have open.',
+  }),
+  streamTicketLifetimeMs: setting('CROWSNEST_STREAM_TICKET_LIFETIME', duration({ minMs: 60_000 }), {
+    default: '12h',
+    description: 'How long a stream ticket, once used, lets its client come back.',
   }),
   streamQueueEvents: setting('CROWSNEST_STREAM_QUEUE_EVENTS', integer(1, 1_000_000), {
     default: '256',

@@ -4,18 +4,16 @@ import { CLOCK, type Clock } from '../../runtime/clock.js';
 import type { Runnable } from '../../runtime/runnable.js';
 import type { BusEvent } from './bus-event.js';
 import type { EventMap, EventType } from './event-map.js';
-import { EventSubscription, type SubscribeOptions, type SubscriptionTotals } from './event-subscription.js';
+import {
+  EventSubscription,
+  type SubscribeOptions,
+  type Subscription,
+  type SubscriptionTotals,
+} from './event-subscription.js';
+import type { RequestResult } from './gathering.js';
+import type { AnswerOf, RequestOf, RequestType } from './request-map.js';
+import { type RequestOptions, type RequestStats, type RespondOptions, ScatterGather } from './scatter-gather.js';
 import { type RealtimeConfig, realtimeConfig } from '../realtime.config.js';
-
-/** What `subscribe` returns. */
-export interface Subscription {
-  readonly name: string;
-  readonly types: readonly EventType[];
-  readonly closed: boolean;
-  /** Events that wait for the handler. */
-  readonly depth: number;
-  unsubscribe(): void;
-}
 
 export interface SubscriptionStats extends SubscriptionTotals {
   active: number;
@@ -28,6 +26,7 @@ export interface BusStats {
   readonly subscriptions: ReadonlyMap<string, Readonly<SubscriptionStats>>;
   /** Events lost because too many were published before `start`, or because they were published after `stop`. */
   readonly unrouted: number;
+  readonly requests: RequestStats;
 }
 
 /**
@@ -50,11 +49,21 @@ export class EventBus implements Runnable {
   private unrouted = 0;
   private sequence = 0;
   private taken = 0;
+  private readonly requests: ScatterGather;
 
   constructor(
     @Inject(CLOCK) private readonly clock: Clock,
-    @Inject(realtimeConfig.token) private readonly config: Pick<RealtimeConfig, 'eventBufferSize'>,
-  ) {}
+    @Inject(realtimeConfig.token)
+    private readonly config: Pick<RealtimeConfig, 'eventBufferSize'> & Partial<RealtimeConfig>,
+  ) {
+    this.requests = new ScatterGather(this, clock, config.eventRequestTimeoutMs ?? 10_000);
+  }
+
+  /** Why nothing is delivered now; `undefined` while events are. */
+  get halted(): 'paused' | 'stopped' | undefined {
+    if (this.state === 'running') return undefined;
+    return this.state === 'stopped' ? 'stopped' : 'paused';
+  }
 
   /**
    * Tells the event to the subscriptions of its type and returns how many took it; 0 until `start`, when it is kept
@@ -101,6 +110,33 @@ export class EventBus implements Runnable {
     return subscription;
   }
 
+  /**
+   * Asks the responders and gathers what they answer until there are enough answers, all have answered or failed, or
+   * the time is over. Those who are not there are not waited for. Answers of others, and second ones, do not count.
+   *
+   * Rejects with `EventBusPaused` at once while the bus does not run, and with the signal's reason when it aborts.
+   */
+  request<T extends RequestType>(
+    type: T,
+    question: RequestOf<T>,
+    options: RequestOptions,
+  ): Promise<RequestResult<AnswerOf<T>>> {
+    return this.requests.request(type, question, options);
+  }
+
+  /**
+   * Answers requests of the type under the name `responder`. What the handler throws is its part of the result. Its
+   * signal aborts when the request is over; what it returns then is ignored.
+   */
+  respond<T extends RequestType>(
+    type: T,
+    responder: string,
+    handler: (question: RequestOf<T>, signal: AbortSignal) => AnswerOf<T> | Promise<AnswerOf<T>>,
+    options: RespondOptions = {},
+  ): Subscription {
+    return this.requests.respond(type, responder, handler, options);
+  }
+
   /** Hands over what was published before, in its order, and delivers from now on. */
   start(): Promise<void> {
     if (this.state !== 'buffering') return Promise.resolve();
@@ -125,6 +161,7 @@ export class EventBus implements Runnable {
     await Promise.race([this.idle(deadline), cut.promise]);
     deadline.removeEventListener('abort', onAbort);
     this.state = 'stopped';
+    this.requests.stop();
     this.buffer = [];
     for (const subscription of this.subscriptions) subscription.unsubscribe();
     this.subjects.clear();
@@ -139,13 +176,19 @@ export class EventBus implements Runnable {
       entry.active += 1;
       entry.depth += depth;
     }
-    return { published: new Map(this.published), subscriptions, unrouted: this.unrouted };
+    return {
+      published: new Map(this.published),
+      subscriptions,
+      unrouted: this.unrouted,
+      requests: this.requests.stats(),
+    };
   }
 
   private async idle(deadline: AbortSignal): Promise<void> {
     const busy = (): EventSubscription[] => [...this.subscriptions].filter((each) => !each.isIdle);
-    for (let waiting = busy(); waiting.length > 0 && !deadline.aborted; waiting = busy()) {
-      await Promise.all(waiting.map((each) => each.idle()));
+    const { requests } = this;
+    for (let waiting = busy(); (waiting.length > 0 || !requests.isIdle) && !deadline.aborted; waiting = busy()) {
+      await Promise.all([...waiting.map((each) => each.idle()), requests.idle()]);
     }
   }
 

@@ -3,7 +3,17 @@ import { CoalescingQueue } from '../coalescing-queue.js';
 import type { EventType } from './event-map.js';
 
 /** `coalesce` forgets superseded state first, then the oldest event; `drop-oldest` forgets the oldest at once. */
-export type OverflowPolicy = 'coalesce' | 'drop-oldest';
+export type OverflowPolicy = 'coalesce' | 'drop-oldest' | 'drop-newest';
+
+/** What `subscribe` returns. */
+export interface Subscription {
+  readonly name: string;
+  readonly types: readonly EventType[];
+  readonly closed: boolean;
+  /** Events that wait for the handler. */
+  readonly depth: number;
+  unsubscribe(): void;
+}
 
 export interface SubscribeOptions {
   /** Events that may wait for the handler; 1024 by default. */
@@ -14,6 +24,10 @@ export interface SubscribeOptions {
   readonly signal?: AbortSignal;
   /** Told once per turn how many events were lost. It may publish. */
   readonly onDropped?: (count: number) => void;
+  /** It misses nothing by coming late. */
+  readonly lateByDesign?: boolean;
+  /** Told when it has ended. */
+  readonly onEnd?: () => void;
 }
 
 /** Counters of all subscriptions of one name, kept after they end. */
@@ -82,6 +96,7 @@ export class EventSubscription {
     this.backlog = [];
     this.backlogIndex = 0;
     this.hooks.onEnd();
+    if (this.options.onEnd) queueMicrotask(this.options.onEnd);
     this.settleIdle();
   };
 
@@ -91,10 +106,11 @@ export class EventSubscription {
     const key = this.coalesces ? event.coalesceKey : undefined;
     const { coalesced } = this.queue;
     if (!this.queue.offer(event, key)) {
-      this.queue.shift();
-      this.queue.offer(event, key);
       this.unreported += 1;
       this.hooks.totals.dropped += 1;
+      if (this.options.overflow === 'drop-newest') return false;
+      this.queue.shift();
+      this.queue.offer(event, key);
     }
     this.hooks.totals.coalesced += this.queue.coalesced - coalesced;
     this.schedule();
