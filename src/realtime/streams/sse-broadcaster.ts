@@ -21,6 +21,14 @@ const TICK_MS = 1_000;
 export interface OpenOptions {
   /** Ends the stream cleanly after this time. */
   readonly durationMs?: number;
+  /** What the client sent as `Last-Event-ID`, unchecked. Whatever cannot be resumed from begins with a snapshot. */
+  readonly lastEventId?: string;
+  /** Of two streams with the same name only the newer lives: it cuts the older one. */
+  readonly connection?: string;
+  /** Called once, when the first event is written. */
+  readonly onStarted?: () => void;
+  /** Called once, when the response is over, also if it never became a stream; not if `open` throws. */
+  readonly onClosed?: () => void;
 }
 
 /** Why a stream is refused although its client should come back. */
@@ -169,6 +177,16 @@ export class SseBroadcaster implements Runnable {
     openEventStream(response, retryMs);
     if (response.req.method === 'HEAD') return;
     response.end(this.encoder.control(0, reason, { retryMs }, retryMs));
+  }
+
+  /** Answers what will never bring anything again with 204, after which an EventSource does not come back. */
+  ended(response: ServerResponse): void {
+    response.writeHead(204, { 'Cache-Control': 'no-store' }).end();
+  }
+
+  /** What the key named is gone: streams that carry nothing else end cleanly after what waits, and a reconnect meets 404. */
+  retire(streamKey: string): void {
+    for (const session of this.sessions.of(streamKey)) if (session.topics.length === 1) session.end();
   }
 
   start(): Promise<void> {

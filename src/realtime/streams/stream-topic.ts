@@ -11,6 +11,8 @@ export interface StreamItem {
   /** Grows with every change of the entity. A change that a snapshot already shows is not sent again. */
   readonly version: number;
   readonly data: unknown;
+  /** The last of its stream key: nothing follows, so a stream that carries nothing else ends after it. */
+  readonly final?: boolean;
 }
 
 /**
