@@ -28,6 +28,7 @@ export const ERROR_CODES = {
   'workflow.object_taken': { status: 409, title: 'An object belongs to another workflow' },
   'run.not_active': { status: 409, title: 'The run has ended' },
   'stream.limit': { status: 429, title: 'Too many streams' },
+  'stream.ticket_refused': { status: 401, title: 'The ticket is not valid' },
   'service.draining': { status: 503, title: 'The service is shutting down' },
   'service.unavailable': { status: 503, title: 'The service is not available' },
   internal: { status: 500, title: 'Internal error' },

@@ -1,9 +1,10 @@
 import '../../../test/support/quiet-logger.js';
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import type { AddressInfo, Socket } from 'node:net';
 import { connect as connectTcp } from 'node:net';
 import { Global, Module, type INestApplication } from '@nestjs/common';
+import { getConnectionToken } from '@nestjs/mongoose';
 import { Test } from '@nestjs/testing';
 import { EventSource } from 'eventsource';
 import type { Registry } from 'prom-client';
@@ -13,6 +14,7 @@ import { settle } from '../../../test/support/fake-clock.js';
 import { type Envelope } from '../../../test/support/fake-stream-client.js';
 import { EventStreamParser } from '../../../test/support/event-stream-parser.js';
 import { FakeStreamTopic } from '../../../test/support/fake-stream-topic.js';
+import { type TestDatabase, openTestDatabase } from '../../../test/support/test-database.js';
 import { AuthModule, authConfig } from '../../auth/index.js';
 import { ConfigModule, loadConfig } from '../../config/index.js';
 import { ProblemFilter } from '../../http/problem.filter.js';
@@ -23,9 +25,17 @@ import { CLOCK, SystemClock } from '../../runtime/clock.js';
 import { CryptoRandom, RANDOM } from '../../runtime/random.js';
 import { RealtimeModule, SseBroadcaster, realtimeConfig } from '../index.js';
 
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await openTestDatabase();
+});
+afterAll(() => database.close());
+
 const ambient = [
   { provide: CLOCK, useClass: SystemClock },
   { provide: RANDOM, useClass: CryptoRandom },
+  { provide: getConnectionToken(), useFactory: () => database.connection },
 ];
 
 @Global()
