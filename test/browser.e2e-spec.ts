@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { Page } from 'puppeteer-core';
 import { ApiClient, eventually } from './support/api-client.js';
 import { describeBrowser } from './support/browser.js';
+import { BrowserLink } from './support/browser-link.js';
 import { type FollowedStream, PageServer, StreamPage } from './support/browser-page.js';
 import { configMap, deployment } from './support/manifests.js';
 import { describeRealCluster } from './support/real-cluster.js';
@@ -57,6 +58,7 @@ describeBrowser('in a browser', (browser) => {
     let workflowId: string;
     let key: string;
     let page: StreamPage;
+    let link: BrowserLink;
 
     const ticketUrl = async (from: StreamPage, keys: readonly string[]): Promise<string> => {
       const { path } = await from.fetchTicket(service.url, VIEWER, keys);
@@ -96,21 +98,14 @@ describeBrowser('in a browser', (browser) => {
       };
     };
     /** Waits until the cluster's state is stored, then until the page holds the same. */
-    const expectAsStored = async (replicas: number): Promise<void> => {
+    const expectAsStored = async (replicas: number, name = 'workflow'): Promise<void> => {
       await eventually(stored, (state) => isSettled(state, replicas));
-      const { inPage, inStore } = await eventually(
-        async () => {
-          const inStore = await stored();
-          return { inPage: shown(page.stream('workflow'), inStore.run), inStore };
-        },
-        (both) => isDeepStrictEqual(both.inPage, both.inStore),
-      ).catch(async () => {
+      const both = async (): Promise<{ inPage: Stored; inStore: Stored }> => {
         const inStore = await stored();
-        return { inPage: shown(page.stream('workflow'), inStore.run), inStore };
-      });
-      expect(inPage).toEqual(inStore);
-      expect(page.stream('workflow').faults).toEqual([]);
-      expect(page.stream('workflow').closed).toBe(0);
+        return { inPage: shown(page.stream(name), inStore.run), inStore };
+      };
+      await eventually(both, ({ inPage, inStore }) => isDeepStrictEqual(inPage, inStore), 10_000);
+      expect(page.stream(name)).toMatchObject({ faults: [], closed: 0 });
     };
     const scale = (replicas: number) =>
       cluster().request(
@@ -148,11 +143,12 @@ describeBrowser('in a browser', (browser) => {
       workflowId = String((await api.must('POST', '/workflows', { body }))['id']);
       key = `workflow:${workflowId}`;
       page = await StreamPage.open(browser(), site.origin);
+      link = await BrowserLink.start(Number(environment['PORT']));
     }, 60_000);
 
     afterAll(async () => {
       await page?.close();
-      await Promise.all([site?.stop(), otherSite?.stop()]);
+      await Promise.all([site?.stop(), otherSite?.stop(), link?.stop()]);
       await service?.dispose();
     });
 
@@ -178,11 +174,24 @@ describeBrowser('in a browser', (browser) => {
       expect(page.stream('workflow').counts).toMatchObject({ snapshot: 2 });
     });
 
+    it('resumes where it was after its network was away, which the service did not notice', async () => {
+      const url = await ticketUrl(page, [key]);
+      await page.follow('cut off', url.replace(service.url, link.url));
+      await page.waitFor('cut off', ({ counts }) => counts['snapshot'] === 1);
+      link.cut();
+      await page.waitFor('cut off', ({ cut }) => cut > 1);
+      await scale(1);
+      await eventually(stored, (state) => isSettled(state, 1));
+      link.mend();
+      await expectAsStored(1, 'cut off');
+      expect(page.stream('cut off').counts).toMatchObject({ snapshot: 1 });
+    });
+
     it.each(['SIGKILL', 'SIGTERM'] as const)(
       'comes back after %s of the service, with what changed meanwhile',
       async (signal) => {
         const before = page.stream('workflow');
-        const replicas = signal === 'SIGKILL' ? 3 : 1;
+        const replicas = signal === 'SIGKILL' ? 3 : 2;
         expect(await service.end(signal)).toBe(signal === 'SIGKILL' ? null : 0);
         await scale(replicas);
         service = await Service.start({ environment, dataDir: service.dataDir });
@@ -256,7 +265,7 @@ describeBrowser('in a browser', (browser) => {
       page.on('requestfailed', (request) => void complaints.push(`${request.url()} failed`));
       page.on(
         'response',
-        (response) => void (response.ok() || complaints.push(`${response.url()} ${response.status()}`)),
+        (response) => void (response.status() < 400 || complaints.push(`${response.url()} ${response.status()}`)),
       );
     });
     afterEach(() => page.close());
@@ -265,8 +274,8 @@ describeBrowser('in a browser', (browser) => {
       ...new Set(urls.filter(({ protocol }) => protocol !== 'data:').map(({ host }) => host)),
     ];
 
-    it('loads from the service alone and tries a stream', async () => {
-      await page.goto(`${service.url}/docs`);
+    it('is what a browser is led to, loads from the service alone and tries a stream', async () => {
+      await page.goto(service.url);
       await page.locator('button.authorize').click();
       await page.locator('.auth-container input').fill(ADMIN);
       await page.locator('.auth-btn-wrapper button.authorize').click();
