@@ -167,15 +167,22 @@ export class StreamsController {
       return;
     }
     const topics = await this.broadcaster.authorize(principal, keys);
-    if (response.destroyed) return;
     const durationMs = this.durationMs(query, ticket);
-    const stream = ticket && this.ticketStreams.begin(ticket, () => response.destroy());
-    if (stream) response.once('close', () => stream.closed());
-    this.broadcaster.open(response, principal, topics, {
+    const options = {
       ...(durationMs === undefined ? {} : { durationMs }),
       ...(lastEventId === undefined ? {} : { lastEventId }),
-      ...(ticket && stream ? { connection: ticket.id, onStarted: () => stream.started() } : {}),
-    });
+    };
+    if (!ticket) {
+      this.broadcaster.open(response, principal, topics, options);
+      return;
+    }
+    const stream = this.ticketStreams.begin(ticket, () => response.destroy());
+    try {
+      this.broadcaster.open(response, principal, topics, { ...options, connection: ticket.id, ...stream });
+    } catch (error) {
+      stream.onClosed();
+      throw error;
+    }
   }
 
   /** A ticket's stream ends with it. */

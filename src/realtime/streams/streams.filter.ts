@@ -26,6 +26,7 @@ export class StreamProblemFilter implements ExceptionFilter {
     const response = host.switchToHttp().getResponse<Response>();
     const error = knownError(thrown);
     if ((error && error.status < 500) || response.headersSent) {
+      // oxlint-disable-next-line promise/valid-params -- a filter's, not a promise's
       this.problems.catch(thrown, host);
       return;
     }

@@ -114,5 +114,5 @@ export class StreamTicketsService implements TicketAuthority {
 }
 
 function isSameSet(some: readonly string[], others: readonly string[]): boolean {
-  return some.length === others.length && some.every((each) => others.includes(each));
+  return new Set(some).size === others.length && some.every((each) => others.includes(each));
 }

@@ -4,11 +4,11 @@ import { CLOCK, type Clock } from '../../runtime/clock.js';
 import type { Runnable } from '../../runtime/runnable.js';
 import { StreamTicketsRepository } from './stream-tickets.repository.js';
 
-/** A stream that runs on a ticket. */
+/** What a stream that runs on a ticket tells. */
 export interface TicketStream {
   /** Its first event was written. */
-  started(): void;
-  closed(): void;
+  readonly onStarted: () => void;
+  readonly onClosed: () => void;
 }
 
 /** The streams that run on tickets: marks their tickets as used, and cuts them when their ticket is revoked. */
@@ -21,7 +21,7 @@ export class TicketStreams implements Runnable {
   private readonly marks = new Set<Promise<void>>();
 
   constructor(
-    private readonly tickets: StreamTicketsRepository,
+    @Inject(StreamTicketsRepository) private readonly tickets: Pick<StreamTicketsRepository, 'markStarted'>,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
@@ -49,8 +49,8 @@ export class TicketStreams implements Runnable {
       void pending.then(() => this.marks.delete(pending));
     };
     return {
-      started: mark,
-      closed: () => {
+      onStarted: mark,
+      onClosed: () => {
         cuts.delete(cut);
         if (cuts.size === 0) this.cuts.delete(ticket.id);
         // The store was away when the stream began; it may be back.
