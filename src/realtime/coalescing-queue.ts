@@ -138,7 +138,7 @@ export class CoalescingQueue<T> {
     this.items[at] = item;
     this.count += 1;
     if (bytes > 0 || this.itemBytes) {
-      this.itemBytes ??= new Array<number>(this.items.length).fill(0);
+      this.itemBytes ??= Array.from(this.items, () => 0);
       this.itemBytes[at] = bytes;
       this.queuedBytes += bytes;
     }
@@ -146,7 +146,7 @@ export class CoalescingQueue<T> {
   }
 
   private rememberKey(at: number, key: string): void {
-    this.itemKeys ??= new Array<string | undefined>(this.items.length).fill(undefined);
+    this.itemKeys ??= Array.from(this.items, () => undefined);
     this.itemKeys[at] = key;
     const queued = this.keys.get(key) ?? 0;
     if (queued > 0) this.superseded += 1;

@@ -4,7 +4,15 @@ import { duration, integer } from '../config/setting-types.js';
 export const realtimeConfig = defineConfig('realtime', {
   eventBufferSize: setting('CROWSNEST_EVENT_BUFFER_SIZE', integer(1, 1_000_000), {
     default: '1000',
-    description: 'Events kept while the event bus is not started yet; the oldest is dropped for one more.',
+    description: 'Events kept while the event bus is not started or paused; the oldest is dropped for one more.',
+  }),
+  eventRetainedKeys: setting('CROWSNEST_EVENT_RETAINED_KEYS', integer(1, 10_000_000), {
+    default: '10000',
+    description: 'Keys whose last state the event bus keeps for a new leader; the least recently changed goes first.',
+  }),
+  eventHistorySize: setting('CROWSNEST_EVENT_HISTORY_SIZE', integer(1, 1_000_000), {
+    default: '1000',
+    description: 'Recent events that the event bus can show.',
   }),
   eventRequestTimeoutMs: setting('CROWSNEST_EVENT_REQUEST_TIMEOUT', duration({ minMs: 10, maxMs: 600_000 }), {
     default: '10s',

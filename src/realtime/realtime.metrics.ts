@@ -1,7 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import { METRICS_REGISTRY } from '../metrics/metrics-registry.js';
-import { EventBus, type SubscriptionStats } from './bus/event-bus.js';
+import type { SubscriptionStats } from './bus/bus-stats.js';
+import { EventBus } from './bus/event-bus.js';
 import { SseBroadcaster, type StreamStats } from './streams/sse-broadcaster.js';
 
 /** One value, or one for each value of the label. */
@@ -56,7 +57,7 @@ export class RealtimeMetrics {
     this.counter(
       'event_coalesced_total',
       'Superseded states left out',
-      by((stats) => stats.coalesced),
+      by((stats) => stats.superseded),
       'subscription',
     );
     this.counter(

@@ -3,6 +3,7 @@ import { MongooseModule } from '@nestjs/mongoose';
 import { AuthModule, Tickets } from '../auth/index.js';
 import { LifecycleRegistry } from '../lifecycle/lifecycle-registry.js';
 import { EventBus } from './bus/event-bus.js';
+import { LEADERSHIP, alwaysLeader } from './bus/leadership.js';
 import { RealtimeMetrics } from './realtime.metrics.js';
 import { RealtimeRunnable } from './realtime.runnable.js';
 import { SseBroadcaster } from './streams/sse-broadcaster.js';
@@ -19,6 +20,7 @@ import { TicketStreams } from './tickets/ticket-streams.js';
   imports: [AuthModule, MongooseModule.forFeature([{ name: 'StreamTicket', schema: streamTicketSchema }])],
   controllers: [StreamsController, StreamTicketsController],
   providers: [
+    { provide: LEADERSHIP, useValue: alwaysLeader },
     EventBus,
     SseBroadcaster,
     RealtimeRunnable,

@@ -197,7 +197,7 @@ describe('EventBus', () => {
     await settle();
     expect(seen).toEqual([0, 8, 9, 10]);
     expect(dropped).toEqual([7]);
-    expect(bus.stats().subscriptions.get('slow')).toMatchObject({ dropped: 7, coalesced: 0, handled: 4, depth: 0 });
+    expect(bus.stats().subscriptions.get('slow')).toMatchObject({ dropped: 7, superseded: 0, handled: 4, depth: 0 });
   });
 
   it('leaves nothing behind after unsubscribe or abort', async () => {

@@ -1,8 +1,8 @@
 import type { Clock } from '../../runtime/clock.js';
 import type { BusEvent } from './bus-event.js';
-import type { SubscribeOptions, Subscription } from './event-subscription.js';
 import { Gathering, type Rejection, type RequestResult } from './gathering.js';
 import type { AnswerOf, RequestEventType, RequestOf, RequestScattered, RequestType } from './request-map.js';
+import type { SubscribeOptions, Subscription } from './subscribe-options.js';
 
 /** Thrown by `request` while the bus does not deliver: nobody would answer. */
 export class EventBusPaused extends Error {
