@@ -280,15 +280,21 @@ describeBrowser('in a browser', (browser) => {
       await page.locator('.auth-container input').fill(ADMIN);
       await page.locator('.auth-btn-wrapper button.authorize').click();
       await page.locator('.auth-btn-wrapper button.btn-done').click();
-      const operation = '[id="operations-streams-StreamsController_clusters"]';
-      await page.locator(`${operation} .opblock-summary-control`).click();
-      await page.locator(`${operation} button.execute`).click();
-      const answer = await page.waitForSelector(`${operation} .live-responses-table tbody`);
-      const text = await answer?.evaluate((element) => element.textContent);
-      expect(text).toMatch(/^200/);
-      expect(text).toContain('event: snapshot');
-      expect(urls.filter(({ pathname }) => pathname.includes('/streams/')).map(String)).toEqual([
+      const trial = async (operationId: string): Promise<string> => {
+        const operation = `#operations-streams-${operationId}`;
+        await page.locator(`${operation} .opblock-summary-control`).click();
+        await page.locator(`${operation} button.execute`).click();
+        const answer = await page.waitForSelector(`${operation} .live-responses-table tbody`);
+        return (await answer?.evaluate((element) => element.textContent)) ?? '';
+      };
+      for (const text of await Promise.all(['StreamsController_clusters', 'StreamsController_many'].map(trial))) {
+        expect(text).toMatch(/^200/);
+        expect(text).toContain('event: snapshot');
+      }
+      const tried = urls.filter(({ pathname }) => pathname.includes('/streams')).map(String);
+      expect(tried.toSorted()).toEqual([
         service.api('/streams/clusters?duration=5s'),
+        service.api('/streams?duration=5s&key=clusters'),
       ]);
       expect(complaints).toEqual([]);
       expect(hosts()).toEqual([new URL(service.url).host]);

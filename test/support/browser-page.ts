@@ -17,8 +17,6 @@ export interface FollowedStream {
   readonly closed: number;
   /** Events by name; a snapshot counts once it is whole. */
   readonly counts: Readonly<Record<string, number>>;
-  /** Versions of each thing that came as changes, by event and id, in order of arrival. */
-  readonly changes: Readonly<Record<string, readonly number[]>>;
   /** By stream key, then by event and id: the newest state of everything. */
   readonly held: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /** What a stream must not do: repeats, steps back, changes before their snapshot. */
