@@ -2,8 +2,10 @@ import { Global, Module } from '@nestjs/common';
 import { MongooseModule } from '@nestjs/mongoose';
 import { AuthModule, Tickets } from '../auth/index.js';
 import { LifecycleRegistry } from '../lifecycle/lifecycle-registry.js';
+import { CriticalDropLog } from './critical-drop-log.js';
 import { EventBus } from './bus/event-bus.js';
 import { LEADERSHIP, alwaysLeader } from './bus/leadership.js';
+import { DiagnosticsController } from './diagnostics/diagnostics.controller.js';
 import { RealtimeMetrics } from './realtime.metrics.js';
 import { RealtimeRunnable } from './realtime.runnable.js';
 import { SseBroadcaster } from './streams/sse-broadcaster.js';
@@ -18,13 +20,14 @@ import { TicketStreams } from './tickets/ticket-streams.js';
 @Global()
 @Module({
   imports: [AuthModule, MongooseModule.forFeature([{ name: 'StreamTicket', schema: streamTicketSchema }])],
-  controllers: [StreamsController, StreamTicketsController],
+  controllers: [StreamsController, StreamTicketsController, DiagnosticsController],
   providers: [
     { provide: LEADERSHIP, useValue: alwaysLeader },
     EventBus,
     SseBroadcaster,
     RealtimeRunnable,
     RealtimeMetrics,
+    CriticalDropLog,
     StreamTicketsRepository,
     StreamTicketsService,
     TicketStreams,
