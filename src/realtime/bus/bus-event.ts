@@ -7,7 +7,7 @@ export type BusEvent<T extends EventType = EventType> = {
     readonly payload: EventMap[K];
     /** Order of publication, from 1, without gaps for the whole bus. */
     readonly sequence: number;
-    /** Milliseconds since the epoch, when it was published. */
+    /** Milliseconds since the epoch, when it was published; the same for a burst within one turn. */
     readonly timestamp: number;
     /** Present if the event is a state: a later event of this type with this key makes it superfluous. */
     readonly coalesceKey?: string | undefined;

@@ -1,3 +1,5 @@
+import type { Clock } from '../../runtime/clock.js';
+
 /** Something with work to do, a little at a time. */
 export interface Drainable {
   /** Does some of it; `turn` changes when timers and sockets had theirs. Never throws. */
@@ -14,6 +16,19 @@ export class DrainSchedule {
   private scheduled = false;
   private turn = 0;
   private turnEnds = false;
+  /** `undefined` when it has to be read again. */
+  private time: number | undefined;
+
+  constructor(private readonly clock: Pick<Clock, 'now'>) {}
+
+  /**
+   * Milliseconds since the epoch. While a drain is due the clock is not read again, for that takes longer than all the
+   * rest of a publish; so a burst within one turn has one time.
+   */
+  now(): number {
+    if (this.time === undefined || !this.scheduled) this.time = this.clock.now();
+    return this.time;
+  }
 
   /** Has it drained soon, before timers and sockets. */
   add(drainable: Drainable): void {
@@ -34,7 +49,10 @@ export class DrainSchedule {
       setImmediate(this.endTurn);
     }
     // Grows while handlers publish; no `add` schedules another run until this one is through.
-    for (const drainable of this.ready) drainable.drain(this.turn);
+    for (const drainable of this.ready) {
+      this.time = undefined;
+      drainable.drain(this.turn);
+    }
     this.ready = [];
     this.scheduled = false;
   };

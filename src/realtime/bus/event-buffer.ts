@@ -1,6 +1,6 @@
-import { CoalescingQueue } from '../coalescing-queue.js';
 import type { BusEvent } from './bus-event.js';
 import type { Loser } from './drop-reporter.js';
+import { EventQueue, keyWithType } from './event-queue.js';
 
 /** The buffer of a bus that is not started, or paused. */
 export interface BufferStats {
@@ -18,19 +18,18 @@ export class EventBuffer implements Loser {
   readonly name = 'event buffer';
   readonly types = [];
   readonly lossy = false;
-  private readonly queue: CoalescingQueue<BusEvent>;
+  private readonly queue: EventQueue;
   private dropped = 0;
 
   constructor(readonly bufferSize: number) {
-    this.queue = new CoalescingQueue({ maxItems: bufferSize });
+    this.queue = new EventQueue(bufferSize, keyWithType);
   }
 
   /** Keeps the event; returns the one that is lost for it. */
   add(event: BusEvent): BusEvent | undefined {
-    const key = event.coalesceKey === undefined ? undefined : `${event.type} ${event.coalesceKey}`;
-    if (this.queue.offer(event, key)) return undefined;
+    if (this.queue.push(event)) return undefined;
     const oldest = this.queue.shift();
-    this.queue.offer(event, key);
+    this.queue.push(event);
     this.dropped += 1;
     return oldest;
   }
@@ -44,6 +43,6 @@ export class EventBuffer implements Loser {
 
   stats(): BufferStats {
     const { queue, bufferSize: maxEvents, dropped } = this;
-    return { length: queue.length, maxEvents, dropped, superseded: queue.coalesced };
+    return { length: queue.length, maxEvents, dropped, superseded: queue.superseded };
   }
 }

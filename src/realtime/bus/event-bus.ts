@@ -4,6 +4,7 @@ import type { Runnable } from '../../runtime/runnable.js';
 import { type RealtimeConfig, realtimeConfig } from '../realtime.config.js';
 import type { BusEvent, PublishOptions } from './bus-event.js';
 import type { BusStats, SubscriptionState } from './bus-stats.js';
+import { DrainSchedule } from './drain-schedule.js';
 import { type CriticalDrop, DropReporter } from './drop-reporter.js';
 import { EventBuffer } from './event-buffer.js';
 import { type EventChannel, EventChannels } from './event-channels.js';
@@ -39,6 +40,7 @@ export class EventBus implements Runnable {
   private readonly buffer: EventBuffer;
   private readonly retained: RetainedState;
   private readonly history: EventHistory;
+  private readonly schedule: DrainSchedule;
   private readonly registry: SubscriptionRegistry;
   private readonly requests: ScatterGather;
   private state: 'buffering' | 'running' | 'stopped' = 'buffering';
@@ -55,9 +57,10 @@ export class EventBus implements Runnable {
     this.buffer = new EventBuffer(eventBufferSize);
     this.retained = new RetainedState(eventRetainedKeys);
     this.history = new EventHistory(eventHistorySize);
-    const { channels, retained, drops } = this;
+    this.schedule = new DrainSchedule(clock);
+    const { schedule, channels, retained, drops } = this;
     const replayLimit = Math.max(eventBufferSize, eventRetainedKeys);
-    this.registry = new SubscriptionRegistry({ channels, retained, drops, leadership, replayLimit });
+    this.registry = new SubscriptionRegistry({ schedule, channels, retained, drops, leadership, replayLimit });
     this.requests = new ScatterGather(this, clock, config.eventRequestTimeoutMs ?? 10_000);
   }
 
@@ -85,7 +88,7 @@ export class EventBus implements Runnable {
       type,
       payload,
       sequence: this.sequence,
-      timestamp: this.clock.now(),
+      timestamp: this.schedule.now(),
       coalesceKey: options.coalesceKey,
       tombstone: options.tombstone,
     } as BusEvent;
@@ -223,12 +226,7 @@ export class EventBus implements Runnable {
 
   private deliver(channel: EventChannel, event: BusEvent): number {
     if (channel.retained) this.retained.keep(event);
-    const { open } = channel;
-    if (open === 0) return 0;
-    // Safe to count in a field: no handler runs within `next`, so `deliver` is never entered twice.
-    this.registry.refusals = 0;
-    channel.subject.next(event);
-    return open - this.registry.refusals;
+    return this.registry.tell(channel, event);
   }
 
   private keep(event: BusEvent): void {

@@ -2,13 +2,23 @@ import { Subject } from 'rxjs';
 import type { BusEvent } from './bus-event.js';
 import type { EventType } from './event-map.js';
 
+/** A Subject of subscribers that neither throw nor come or go while they are told something. */
+class EventSubject extends Subject<BusEvent> {
+  /** Spares the closure, the copy and the generic iteration of RxJS, which take longer than all subscribers do. */
+  override next(event: BusEvent): void {
+    for (const observer of this.observers) observer.next(event);
+  }
+
+  get size(): number {
+    return this.observers.length;
+  }
+}
+
 /** What the bus keeps of one event type. */
 export class EventChannel {
-  readonly subject = new Subject<BusEvent>();
+  readonly subject = new EventSubject();
   /** Events of the type so far. */
   published = 0;
-  /** Subscriptions on the subject. */
-  open = 0;
   /** Whether the last event of each coalesce key is kept. */
   retained = false;
 }

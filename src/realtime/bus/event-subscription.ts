@@ -1,10 +1,10 @@
 import { Subscriber } from 'rxjs';
-import { CoalescingQueue } from '../coalescing-queue.js';
 import type { BusEvent } from './bus-event.js';
 import { callSafely, isThenable, settled } from './call-safely.js';
 import type { DrainSchedule, Drainable } from './drain-schedule.js';
 import type { Loser } from './drop-reporter.js';
 import type { EventType } from './event-map.js';
+import { EventQueue, keyWithType, plainKey } from './event-queue.js';
 import type { LeaderSubscription } from './leader-subscriptions.js';
 import type { EndReason, OverflowPolicy, SubscribeOptions, Subscription } from './subscribe-options.js';
 
@@ -16,8 +16,10 @@ export interface SubscriptionOwner {
   /** Leadership is won, `subscription` begins. */
   attach(subscription: EventSubscription): void;
   dropped(subscription: EventSubscription, event: BusEvent): void;
-  /** The event that is being published was not taken. */
+  /** The event that is being told was not taken. */
   refused(): void;
+  /** A full queue ends the subscription, once the event is told to all. */
+  overflown(subscription: EventSubscription): void;
   /** The handler failed on the event or, without one, a callback did. */
   failed(subscription: EventSubscription, error: unknown, event?: BusEvent): void;
   ended(subscription: EventSubscription): void;
@@ -43,12 +45,12 @@ export class EventSubscription
   handled = 0;
   dropped = 0;
   errors = 0;
-  highWater = 0;
   /** Whether it gets what is published. */
   attached = false;
-  private readonly queue: CoalescingQueue<BusEvent>;
+  private readonly queue: EventQueue;
   /** What was published while the bus did not run. Handled before what came later, and outside the bound of the queue. */
-  private replayed: CoalescingQueue<BusEvent> | undefined;
+  private replayed: EventQueue | undefined;
+  private mostReplayed = 0;
   /** A drain is on its way, or goes on when the handler's promise settles. */
   private scheduled = false;
   private handling = false;
@@ -70,7 +72,8 @@ export class EventSubscription
     this.overflow = overflow;
     this.lossy = lossy;
     this.leaderOnly = leaderOnly;
-    this.queue = new CoalescingQueue({ maxItems: bufferSize });
+    const keyOf = types.length === 1 ? plainKey : keyWithType;
+    this.queue = new EventQueue(bufferSize, overflow === 'coalesce' ? keyOf : undefined);
     if (signal?.aborted) super.unsubscribe();
     else signal?.addEventListener('abort', this.onAbort, { once: true });
   }
@@ -80,7 +83,12 @@ export class EventSubscription
   }
 
   get superseded(): number {
-    return this.queue.coalesced;
+    return this.queue.superseded;
+  }
+
+  /** The most events that ever waited. */
+  get highWater(): number {
+    return Math.max(this.queue.peak, this.mostReplayed);
   }
 
   /** When the oldest event that waits was published, in milliseconds since the epoch. */
@@ -103,22 +111,21 @@ export class EventSubscription
 
   /** Takes an event that was just published. Never calls the handler itself. */
   override next(event: BusEvent): void {
-    const key = event.coalesceKey === undefined ? undefined : this.keyOf(event);
-    if (!this.queue.offer(event, key) && !this.makeRoom(event)) return;
-    if (this.depth > this.highWater) this.highWater = this.depth;
-    this.scheduleDrain();
+    if (!this.queue.push(event) && !this.makeRoom(event)) return;
+    if (this.replayed !== undefined) this.mostReplayed = Math.max(this.mostReplayed, this.depth);
+    if (!this.scheduled) this.scheduleDrain();
   }
 
   /** Takes events that were published while the bus did not run, at the pace of the handler. */
   replay(events: readonly BusEvent[]): void {
-    this.replayed ??= new CoalescingQueue({ maxItems: this.owner.replayLimit });
+    this.replayed ??= new EventQueue(this.owner.replayLimit);
     for (const event of events) {
       if (this.closed) return;
       // Too many are left of earlier replays only if the handler is stuck, and then the queue's policy decides.
-      if (!this.replayed.offer(event)) this.next(event);
+      if (!this.replayed.push(event)) this.next(event);
     }
-    if (this.depth > this.highWater) this.highWater = this.depth;
-    this.scheduleDrain();
+    this.mostReplayed = Math.max(this.mostReplayed, this.depth);
+    if (!this.scheduled) this.scheduleDrain();
   }
 
   /** Begins to get events. */
@@ -129,6 +136,13 @@ export class EventSubscription
 
   lose(): void {
     this.end('leadership_lost');
+  }
+
+  /** Gives up what waits, and ends. */
+  overrun(): void {
+    for (let event = this.queue.shift(); event; event = this.queue.shift()) this.drop(event);
+    for (let event = this.replayed?.shift(); event; event = this.replayed?.shift()) this.drop(event);
+    this.end('overflow');
   }
 
   override unsubscribe(): void {
@@ -186,7 +200,6 @@ export class EventSubscription
   }
 
   private scheduleDrain(): void {
-    if (this.scheduled || this.handling) return;
     this.scheduled = true;
     this.owner.schedule.add(this);
   }
@@ -205,17 +218,11 @@ export class EventSubscription
   }
 
   /** Each of the two is in the order of publication, but either may hold the older event. */
-  private takeOldest(replayed: CoalescingQueue<BusEvent>): BusEvent | undefined {
+  private takeOldest(replayed: EventQueue): BusEvent | undefined {
     const [early, live] = [replayed.peek(), this.queue.peek()];
     if (early === undefined) this.replayed = undefined;
     if (early === undefined || (live !== undefined && live.sequence < early.sequence)) return this.queue.shift();
     return replayed.shift();
-  }
-
-  /** States of different types never supersede each other. */
-  private keyOf(event: BusEvent): string | undefined {
-    if (this.overflow !== 'coalesce') return undefined;
-    return this.types.length === 1 ? event.coalesceKey : `${event.type} ${event.coalesceKey}`;
   }
 
   /** Applies the policy to a full queue; false if the event is not taken. */
@@ -223,18 +230,12 @@ export class EventSubscription
     if (this.overflow === 'drop-newest' || this.overflow === 'error') {
       this.drop(event);
       this.owner.refused();
-      if (this.overflow === 'error') this.overflown();
+      if (this.overflow === 'error') this.owner.overflown(this);
       return false;
     }
     const oldest = this.queue.shift();
     if (oldest) this.drop(oldest);
-    return this.queue.offer(event, event.coalesceKey === undefined ? undefined : this.keyOf(event));
-  }
-
-  private overflown(): void {
-    for (let event = this.queue.shift(); event; event = this.queue.shift()) this.drop(event);
-    for (let event = this.replayed?.shift(); event; event = this.replayed?.shift()) this.drop(event);
-    this.end('overflow');
+    return this.queue.push(event);
   }
 
   private drop(event: BusEvent): void {

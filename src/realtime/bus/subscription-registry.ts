@@ -1,15 +1,16 @@
 import { Logger } from '@nestjs/common';
 import type { BusEvent } from './bus-event.js';
 import { type SubscriptionState, type SubscriptionStats, SubscriptionTotals, stateOf } from './bus-stats.js';
-import { DrainSchedule } from './drain-schedule.js';
+import type { DrainSchedule } from './drain-schedule.js';
 import type { DropReporter } from './drop-reporter.js';
-import type { EventChannels } from './event-channels.js';
+import type { EventChannel, EventChannels } from './event-channels.js';
 import type { EventSubscription, SubscriptionOwner } from './event-subscription.js';
 import { LeaderSubscriptions } from './leader-subscriptions.js';
 import type { Leadership } from './leadership.js';
 import type { RetainedState } from './retained-state.js';
 
 export interface RegistryPorts {
+  readonly schedule: DrainSchedule;
   readonly channels: EventChannels;
   readonly retained: RetainedState;
   readonly drops: DropReporter;
@@ -19,10 +20,11 @@ export interface RegistryPorts {
 
 /** The open subscriptions of a bus: puts them on the channels of their types, and takes them off in the end. */
 export class SubscriptionRegistry implements SubscriptionOwner {
-  readonly schedule = new DrainSchedule();
+  readonly schedule: DrainSchedule;
   readonly replayLimit: number;
-  /** Subscriptions that did not take the event that is being published. */
-  refusals = 0;
+  /** Subscriptions that did not take the event that is being told. */
+  private refusals = 0;
+  private readonly overrun = new Set<EventSubscription>();
   /** Failures of handlers and callbacks. */
   errors = 0;
   private readonly log = new Logger('EventBus');
@@ -31,6 +33,7 @@ export class SubscriptionRegistry implements SubscriptionOwner {
   private readonly leaders: LeaderSubscriptions;
 
   constructor(private readonly ports: RegistryPorts) {
+    this.schedule = ports.schedule;
     this.replayLimit = ports.replayLimit;
     this.leaders = new LeaderSubscriptions(ports.leadership);
   }
@@ -46,23 +49,33 @@ export class SubscriptionRegistry implements SubscriptionOwner {
   attach(subscription: EventSubscription): void {
     const { channels, retained } = this.ports;
     for (const type of subscription.types) {
-      const channel = channels.of(type);
-      channel.open += 1;
-      channel.subject.subscribe(subscription);
+      channels.of(type).subject.subscribe(subscription);
     }
-    if (subscription.leaderOnly) subscription.replay(retained.of(subscription.types));
+    if (!subscription.leaderOnly) return;
+    subscription.replay(retained.of(subscription.types));
+    this.settleRefusals();
   }
 
   ended(subscription: EventSubscription): void {
     if (!this.open.delete(subscription)) return;
     this.leaders.remove(subscription);
     this.totals.add(subscription);
-    if (!subscription.attached) return;
-    for (const type of subscription.types) this.ports.channels.of(type).open -= 1;
+  }
+
+  /** Tells the event to all subscriptions of its type; returns how many took it. */
+  tell({ subject }: EventChannel, event: BusEvent): number {
+    const subscribers = subject.size;
+    if (subscribers === 0) return 0;
+    subject.next(event);
+    return this.refusals === 0 ? subscribers : subscribers - this.settleRefusals();
   }
 
   refused(): void {
     this.refusals += 1;
+  }
+
+  overflown(subscription: EventSubscription): void {
+    this.overrun.add(subscription);
   }
 
   dropped(subscription: EventSubscription, event: BusEvent): void {
@@ -81,6 +94,7 @@ export class SubscriptionRegistry implements SubscriptionOwner {
     for (const subscription of this.open) {
       if (subscription.attached) subscription.replay(events.filter(({ type }) => subscription.types.includes(type)));
     }
+    this.settleRefusals();
   }
 
   /** Those that have or handle an event. */
@@ -92,6 +106,15 @@ export class SubscriptionRegistry implements SubscriptionOwner {
   stop(): void {
     this.leaders.stop();
     for (const subscription of this.open) subscription.end('stopped');
+  }
+
+  /** Ends those whose policy says so, now that nobody is being told anything; returns how many did not take the event. */
+  private settleRefusals(): number {
+    const { refusals } = this;
+    this.refusals = 0;
+    for (const subscription of this.overrun) subscription.overrun();
+    this.overrun.clear();
+    return refusals;
   }
 
   /** By name. `now` in milliseconds since the epoch. */
