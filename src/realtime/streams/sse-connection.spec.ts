@@ -33,10 +33,11 @@ afterEach(async () => {
 });
 
 /** A server whose every path is a stream, and the streams that it has opened. */
-async function listen(options: { requestTimeout?: number } = {}) {
+async function listen(options: { requestTimeout?: number; headers?: Record<string, string> } = {}) {
   const streams: Served[] = [];
   let arrived: (() => void) | undefined;
   const handler = (_request: IncomingMessage, response: ServerResponse): void => {
+    for (const [name, value] of Object.entries(options.headers ?? {})) response.setHeader(name, value);
     openEventStream(response, 3_000);
     if (response.req.method === 'HEAD') return;
     streams.push(serve(response));
@@ -162,6 +163,26 @@ describe('an event stream over HTTP/1.1', () => {
     expect({ complete, rest: rest.length }).toEqual({ complete: true, rest: 0 });
     await served.closed;
     expect(served).toMatchObject({ closes: 1, finished: true });
+  });
+
+  it('leaves out what only documents need, and nothing else that was set before', async () => {
+    const { port, stream } = await listen({
+      headers: { 'X-Frame-Options': 'SAMEORIGIN', 'Content-Security-Policy': 'x', 'X-Request-Id': '7', Vary: 'Origin' },
+    });
+    const client = dial(port);
+    (await stream()).connection.end();
+    await client.ended;
+    const names = [...split(client.bytes()).head.matchAll(/^([^:\r\n]+):/gm)].map(([, name]) => name);
+    expect(names).toEqual([
+      'X-Request-Id',
+      'Vary',
+      'Content-Type',
+      'Cache-Control',
+      'X-Accel-Buffering',
+      'Connection',
+      'Date',
+      'Transfer-Encoding',
+    ]);
   });
 
   it('has a body that is valid chunk by chunk, and the same events for a strict and for a real client', async () => {
