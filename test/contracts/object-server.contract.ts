@@ -81,8 +81,7 @@ export function objectServerContract(name: string, open: () => Promise<ObjectSer
       expect(await read('tried')).toBeUndefined();
       await apply('tried', { color: 'blue' });
       const stored = await read('tried');
-      expect(await dryRun('tried', { color: 'red' })).toMatchObject({ outcome: 'configured' });
-      expect(await dryRun('tried', { color: 'blue' })).toMatchObject({ outcome: 'unchanged' });
+      expect(await dryRun('tried', { color: 'red' })).toMatchObject({ metadata: { uid: stored?.uid } });
       expect(await read('tried')).toEqual(stored);
       await subject().setData('tried', 'somebody', 'color', 'green');
       expect(await dryRun('tried', { color: 'red' })).toMatchObject({

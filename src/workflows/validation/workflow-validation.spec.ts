@@ -53,12 +53,19 @@ describe('the validation of a workflow', () => {
     readiness = { state: 'ready' };
     validation = new WorkflowValidation(room.workflows, bus, readiness, clock);
   });
-  afterEach(() => jest.restoreAllMocks());
+  afterEach(() => {
+    jest.restoreAllMocks();
+  });
 
   const validate = (signal = new AbortController().signal, timeoutMs = 10_000): Promise<ValidationReport> =>
     validation.validate(ANN, workflow.id, { timeoutMs, signal });
   const verdictsOf = ({ verdicts }: ValidationReport): Record<string, string> =>
     Object.fromEntries(verdicts.map(({ validator, verdict }) => [validator, verdict]));
+  /** The workflow is read from the store before anybody is asked. */
+  const asking = async (count = 1): Promise<void> => {
+    for (let turns = 0; bus.stats().requests.pending < count && turns < 500; turns += 1) await settle(1);
+    await settle();
+  };
   const never: Judge = () => new Promise(() => undefined);
 
   it('sums the verdicts up, in their order, each by its worst problem', async () => {
@@ -69,7 +76,7 @@ describe('the validation of a workflow', () => {
       return NOTHING;
     });
     const asked = validate();
-    await settle();
+    await asking();
     await clock.advance(40);
     const report = await asked;
     expect(report).toMatchObject({ valid: false, version: 1, durationMs: 40, checkedAt: '2026-01-01T00:00:00.000Z' });
@@ -91,7 +98,7 @@ describe('the validation of a workflow', () => {
       return never({} as never, signal);
     });
     const asked = validate(undefined, 3_000);
-    await settle();
+    await asking();
     await clock.advance(2_999);
     expect(ended).toBeUndefined();
     await clock.advance(1);
@@ -127,7 +134,7 @@ describe('the validation of a workflow', () => {
     for (const name of VALIDATOR_NAMES) judges.set(name, never);
     const left = new AbortController();
     const asked = [validate(left.signal), validate(left.signal)];
-    await settle();
+    await asking(2);
     await expect(validate()).rejects.toMatchObject({
       code: 'request.rate_limited',
       headers: { 'Retry-After': expect.any(String) },
@@ -146,7 +153,7 @@ describe('the validation of a workflow', () => {
     const options = { timeoutMs: 10_000, signal: left.signal };
     const asked = others.slice(0, 8).flatMap(({ id }) => [1, 2].map(() => validation.validate(ANN, id, options)));
     const settled = Promise.allSettled(asked);
-    for (let turns = 0; bus.stats().requests.pending < 16 && turns < 50; turns += 1) await settle();
+    await asking(16);
     await expect(validation.validate(ANN, others[8]?.id ?? '', options)).rejects.toMatchObject({
       code: 'request.rate_limited',
       detail: expect.stringContaining('16 validations'),
