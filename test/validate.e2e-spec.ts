@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { clusterServerContract } from './contracts/cluster-server.contract.js';
-import { ApiClient } from './support/api-client.js';
+import { ApiClient, eventually } from './support/api-client.js';
 import { accessTo, testApis } from './support/kubernetes-apis.js';
 import { configMap, deployment, everyKind, type NodeInput, secret } from './support/manifests.js';
 import { describeRealCluster } from './support/real-cluster.js';
@@ -108,13 +108,13 @@ describeRealCluster('POST /workflows/:id/validate', (cluster) => {
     await api.must('POST', `/workflows/${id}/execute`);
     await cluster().eventually(`/apis/apps/v1/namespaces/${namespace}/deployments/web`, (web) => web !== undefined);
     expect(complaints(await validate(id))).toEqual({});
-    for (let archived = false; !archived;) {
-      const { status } = await api.call('POST', `/workflows/${id}/archive`, { body: { resources: 'keep' } });
-      archived = status === 202;
-    }
-    for (let state = ''; state !== 'archived';) {
-      ({ state } = await api.must<{ state: string }>('GET', `/workflows/${id}`));
-    }
+    const archive = () => api.call('POST', `/workflows/${id}/archive`, { body: { resources: 'keep' } });
+    // Refused while the run is in progress.
+    await eventually(archive, ({ status }) => status === 202);
+    await eventually(
+      () => api.must<{ state: string }>('GET', `/workflows/${id}`),
+      ({ state }) => state === 'archived',
+    );
     const report = await validate(id);
     // Its objects were left behind with their labels.
     expect([complaints(report), report.valid]).toEqual([{}, true]);
@@ -322,28 +322,29 @@ describeRealCluster('POST /workflows/:id/validate', (cluster) => {
   });
 
   it('gives up when its client leaves', async () => {
-    const asked: string[] = [];
-    let left: (() => void) | undefined;
-    const ended = new Promise<void>((resolve) => (left = resolve));
+    let reviews = 0;
+    let closed = 0;
     const silent = await new ScriptedApiServer((request) => {
-      asked.push(request.url);
-      if (asked.length === 1) return;
-      request.stream.once('close', () => left?.());
+      if (!request.url.includes('selfsubject')) return;
+      reviews += 1;
+      request.stream.once('close', () => (closed += 1));
     }).start();
     try {
       const token = { server: silent.server, token: 'not-a-real-token', caData: silent.caCertificate };
       const { id } = await api.must<{ id: string }>('POST', '/clusters', { body: { name: 'hanging', token } });
-      const workflow = await create('default', [{ id: 'settings', manifest: configMap('settings') }], {
-        clusterId: id,
-      });
-      const before = asked.length;
+      const nodes = [{ id: 'settings', manifest: configMap('settings') }];
+      const workflow = await create('default', nodes, { clusterId: id });
       const client = new AbortController();
       const url = service.api(`/workflows/${workflow}/validate?timeout=30s`);
       const gone = fetch(url, { method: 'POST', signal: client.signal }).catch((error: unknown) => error);
-      while (asked.length === before) await new Promise((resolve) => setTimeout(resolve, 10));
+      const counts = () => Promise.resolve({ reviews, closed });
+      await eventually(counts, (count) => count.reviews === 5);
+      expect(closed).toBe(0);
       client.abort();
       await gone;
-      await ended;
+      // A call that nobody gives up ends after 10 s.
+      await eventually(counts, (count) => count.closed === 5, 5_000);
+      expect(reviews).toBe(5);
       expect(service.lines.filter(({ level }) => level === 'error')).toEqual([]);
     } finally {
       await silent.stop();
