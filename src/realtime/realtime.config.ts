@@ -52,7 +52,23 @@ export const realtimeConfig = defineConfig('realtime', {
   }),
   streamBudgetBytes: setting('CROWSNEST_STREAM_BUDGET_BYTES', integer(1_024, 2 ** 40), {
     default: '134217728',
-    description: 'Bytes of events that may wait for all slow stream clients together.',
+    description: 'Bytes of events and snapshots that may wait for all slow stream clients together.',
+  }),
+  streamReplayEvents: setting('CROWSNEST_STREAM_REPLAY_EVENTS', integer(0, 10_000_000), {
+    default: '10000',
+    description: 'Newest events, of all streams together, that a client which comes back can resume from.',
+  }),
+  streamReplayBytes: setting('CROWSNEST_STREAM_REPLAY_BYTES', integer(0, 2 ** 40), {
+    default: '33554432',
+    description: 'Bytes of these events.',
+  }),
+  streamReplayWindowMs: setting('CROWSNEST_STREAM_REPLAY_WINDOW', duration({ maxMs: 86_400_000 }), {
+    default: '5m',
+    description: 'How long a stream that nobody follows any more can be resumed.',
+  }),
+  streamDrainSpreadMs: setting('CROWSNEST_STREAM_DRAIN_SPREAD', duration({ maxMs: 600_000 }), {
+    default: '2s',
+    description: 'Time over which many streams end when the service stops; never more than half of what is left of it.',
   }),
 });
 

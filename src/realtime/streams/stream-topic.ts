@@ -15,6 +15,11 @@ export interface StreamItem {
   readonly final?: boolean;
 }
 
+/** Whether a snapshot shows that nothing follows under its key. */
+export function isFinal(items: readonly StreamItem[]): boolean {
+  return items.some(({ final }) => final === true);
+}
+
 /**
  * Port: what stands behind the stream keys `<prefix>:<id>`, or behind the bare key `<prefix>`, whose id is ''.
  * Implemented by the room that owns the state, registered at the broadcaster.
@@ -25,8 +30,9 @@ export interface StreamTopic {
   /** Throws AppError `resource.not_found` unless the principal may see what the key names. */
   authorize(principal: Principal, id: string): Promise<void>;
   /**
-   * The current state, read after the call and only what the principal may see. A change must be stored before it is
-   * published: then it is either in here or arrives as an event, and never both.
+   * The current state, read after the call and only what the principal's tenant may see: all clients of that tenant
+   * may be given the same. What a read showed a later one shows too. A change must be stored before it is published:
+   * then it is either in here or arrives as an event, and never both.
    */
   snapshot(principal: Principal, id: string): Promise<readonly StreamItem[]>;
 }
