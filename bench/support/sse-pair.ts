@@ -8,7 +8,7 @@ export const SERVERS = ['crowsnest', 'raw', 'nest', 'better-sse'] as const;
 export type ServerName = (typeof SERVERS)[number];
 
 /** So much is on its way at most, so that what is measured is the server and not a client that falls behind. */
-const EVENTS_IN_FLIGHT = 20;
+export const EVENTS_IN_FLIGHT = 20;
 const ARRIVE_WITHIN_MS = 60_000;
 
 /** A server and its clients, each in a process of its own. */
@@ -51,8 +51,8 @@ export class SsePair {
   }
 
   /** Publishes and waits until every reading client has all of it; throws unless each got each event once. */
-  async deliver(turns: number, eventsPerTurn: number): Promise<ServerUsage> {
-    const turnsAtOnce = Math.max(1, Math.floor(EVENTS_IN_FLIGHT / eventsPerTurn));
+  async deliver(turns: number, eventsPerTurn: number, eventsInFlight = EVENTS_IN_FLIGHT): Promise<ServerUsage> {
+    const turnsAtOnce = Math.max(1, Math.floor(eventsInFlight / eventsPerTurn));
     for (let done = 0; done < turns; done += turnsAtOnce) {
       await this.publish({ turns: Math.min(turnsAtOnce, turns - done), eventsPerTurn });
       await this.arrived();
