@@ -79,6 +79,7 @@ describe('the validator of the schema', () => {
         node('some', policy('some', { matchExpressions: [{ key: 'app', operator: 'In', values: ['web', 'api'] }] })),
       ];
       expect(await problemsOf({ nodes })).toEqual([]);
+      expect(await problemsOf({ nodes: [node('all', policy('all', {}))] })).toEqual([]);
     });
   });
 
