@@ -179,6 +179,8 @@ export class StreamsController {
     const stream = this.ticketStreams.begin(ticket, () => response.destroy());
     try {
       this.broadcaster.open(response, principal, topics, { ...options, connection: ticket.id, ...stream });
+      // It can come back by what it has, and its first event may be long in coming.
+      if (lastEventId !== undefined) stream.onStarted();
     } catch (error) {
       stream.onClosed();
       throw error;

@@ -39,6 +39,7 @@ export class TicketStreams implements Runnable {
     const cuts = this.cuts.get(ticket.id) ?? new Set();
     this.cuts.set(ticket.id, cuts.add(cut));
     let marked: boolean | undefined;
+    let isStarted = false;
     const mark = (): void => {
       const pending = this.markUsed(ticket).then((outcome) => {
         marked = outcome !== 'failed';
@@ -49,7 +50,11 @@ export class TicketStreams implements Runnable {
       void pending.then(() => this.marks.delete(pending));
     };
     return {
-      onStarted: mark,
+      onStarted: () => {
+        if (isStarted) return;
+        isStarted = true;
+        mark();
+      },
       onClosed: () => {
         cuts.delete(cut);
         if (cuts.size === 0) this.cuts.delete(ticket.id);
