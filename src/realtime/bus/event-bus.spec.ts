@@ -1,20 +1,11 @@
-import '../../../test/support/quiet-logger.js';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { FakeClock, settle } from '../../../test/support/fake-clock.js';
-import { EventBus } from './event-bus.js';
-
-declare module './event-map.js' {
-  interface EventMap {
-    'spec.fact': { readonly n: number };
-    'spec.state': { readonly n: number };
-  }
-}
-
-const NEVER = new AbortController().signal;
+import { makeBusRoom, NEVER } from '../../../test/support/bus-room.js';
+import { settle } from '../../../test/support/fake-clock.js';
+import type { EventBus } from './event-bus.js';
 
 function makeBus(eventBufferSize = 1_000): EventBus {
-  return new EventBus(new FakeClock(), { eventBufferSize });
+  return makeBusRoom({ eventBufferSize }).bus;
 }
 
 async function startedBus(): Promise<EventBus> {
