@@ -30,7 +30,7 @@ describe('the validation of a workflow', () => {
     workflow = await room.createWorkflow();
   });
   afterAll(() => room.close());
-  beforeEach(() => {
+  beforeEach(async () => {
     clock = new FakeClock();
     bus = new EventBus(clock, configDefaults(realtimeConfig));
     judges = new Map();
@@ -49,7 +49,7 @@ describe('the validation of a workflow', () => {
       ownership as never,
       dryRun as never,
     );
-    bus.start();
+    await bus.start();
     readiness = { state: 'ready' };
     validation = new WorkflowValidation(room.workflows, bus, readiness, clock);
   });
@@ -165,7 +165,7 @@ describe('the validation of a workflow', () => {
   it('fails fast while the bus is paused or the service drains', async () => {
     bus.pause();
     await expect(validate()).rejects.toMatchObject({ code: 'service.unavailable', status: 503 });
-    bus.start();
+    await bus.start();
     expect((await validate()).valid).toBe(true);
     readiness.state = 'draining';
     await expect(validate()).rejects.toMatchObject({ code: 'service.draining' });
