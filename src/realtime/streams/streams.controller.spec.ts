@@ -233,7 +233,7 @@ describe('GET /streams/...', () => {
     for (const { events } of clients) expect(events.at(-1)?.eventType).toBe('shutdown');
     expect(unstopped).toEqual([]);
     expect(broadcaster.stats().sessions).toBe(0);
-  }, 30_000);
+  }, 60_000);
 
   it('tells its numbers, and the same as metrics', async () => {
     const { app: running, server, topic, port } = await setUp();
