@@ -22,7 +22,7 @@ export type WorldStep =
   | 'restart'
   | { readonly store: string; readonly key: WorldKey }
   | { readonly publish: number }
-  | { readonly burst: number; readonly key: WorldKey }
+  | { readonly burst: number; readonly of: number; readonly key: WorldKey }
   | { readonly connect: number }
   | { readonly cut: number; readonly share: number }
   | { readonly stick: number }
@@ -162,7 +162,7 @@ export class StreamWorld {
     else if (step === 'rest') await this.rest();
     else if (step === 'restart') await this.restart();
     else if ('store' in step) this.source.store(step.key, step.store);
-    else if ('burst' in step) await this.burst(step.key, step.burst);
+    else if ('burst' in step) await this.burst(step);
     else if ('publish' in step) this.source.publish(step.publish, this.broadcaster);
     else if ('wait' in step) await this.wait(step.wait);
     else if ('connect' in step) await this.connect(this.clients[step.connect]);
@@ -172,10 +172,10 @@ export class StreamWorld {
     else this.clients[step.readOnce]?.connection?.readOnce();
   }
 
-  /** Many changes, each in a turn of its own. */
-  private async burst(key: WorldKey, count: number): Promise<void> {
-    for (let change = 0; change < count; change += 1) {
-      this.source.store(key, ENTITIES[change % ENTITIES.length] ?? 'a');
+  /** Many changes of a few entities, each in a turn of its own. */
+  private async burst({ key, burst, of }: { key: WorldKey; burst: number; of: number }): Promise<void> {
+    for (let change = 0; change < burst; change += 1) {
+      this.source.store(key, ENTITIES[change % of] ?? 'a');
       this.source.publish(change, this.broadcaster);
       await settle(1);
     }

@@ -6,6 +6,13 @@ import { Deque } from './deque.js';
 export interface SlowReader {
   /** It needs the events after this sequence. */
   readonly neededAfter: number;
+  /** Much is kept in the channel: is this reader too far behind? */
+  review(): void;
+}
+
+export interface BacklogLimits {
+  readonly maxEvents: number;
+  readonly maxBytes: number;
 }
 
 /**
@@ -22,6 +29,7 @@ export class ChannelLog implements EventKeeper {
   /** At most what the slowest reader needs; exact after `recount`. */
   private neededAfter = Number.POSITIVE_INFINITY;
   private neededBytes = 0;
+  private neededEvents = 0;
   /** What readers that keep pace are given in the same turn. */
   private batch: { readonly first: ChannelEvent; readonly value: EventBatch | undefined } | undefined;
   private newestSequence = 0;
@@ -46,7 +54,7 @@ export class ChannelLog implements EventKeeper {
     this.recent.push(event);
     this.newestSequence = event.sequence;
     if (before) this.supersede(before);
-    if (event.sequence > this.neededAfter) this.need(event.frame.length);
+    if (event.sequence > this.neededAfter) this.need(1, event.frame.length);
   }
 
   release(event: ChannelEvent): void {
@@ -108,7 +116,8 @@ export class ChannelLog implements EventKeeper {
     let neededAfter = Number.POSITIVE_INFINITY;
     for (const reader of this.slow) neededAfter = Math.min(neededAfter, reader.neededAfter);
     this.neededAfter = neededAfter;
-    this.need(this.bytesAfter(neededAfter) - this.neededBytes);
+    const { events, bytes } = this.statesAfter(neededAfter);
+    this.need(events - this.neededEvents, bytes - this.neededBytes);
     if (this.held.length === 0) return;
     const { held } = this;
     this.held = held.filter((event) => !event.superseded && event.sequence > neededAfter);
@@ -124,11 +133,22 @@ export class ChannelLog implements EventKeeper {
     return count;
   }
 
-  /** Bytes of the newest states after the sequence. */
-  bytesAfter(sequence: number): number {
-    let bytes = 0;
-    for (const event of this.after(sequence)) if (!event.superseded) bytes += event.frame.length;
-    return bytes;
+  /** The newest states after the sequence. */
+  statesAfter(sequence: number): { readonly events: number; readonly bytes: number } {
+    let [events, bytes] = [0, 0];
+    for (const { superseded, frame } of this.after(sequence)) {
+      if (superseded) continue;
+      events += 1;
+      bytes += frame.length;
+    }
+    return { events, bytes };
+  }
+
+  /** If more is kept for slow readers than any of them may have waiting, lets each look whether it is the one. */
+  review({ maxEvents, maxBytes }: BacklogLimits): void {
+    if (this.neededEvents <= maxEvents && this.neededBytes <= maxBytes) return;
+    for (const reader of [...this.slow]) reader.review();
+    this.recount();
   }
 
   /** Everything in the ring, which the caller takes out of it: the channel is over. */
@@ -144,10 +164,11 @@ export class ChannelLog implements EventKeeper {
 
   private supersede(event: ChannelEvent): void {
     event.superseded = true;
-    if (event.sequence > this.neededAfter) this.need(-event.frame.length);
+    if (event.sequence > this.neededAfter) this.need(-1, -event.frame.length);
   }
 
-  private need(bytes: number): void {
+  private need(events: number, bytes: number): void {
+    this.neededEvents += events;
     this.neededBytes += bytes;
     this.budget.add(bytes);
   }

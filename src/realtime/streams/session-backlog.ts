@@ -1,11 +1,7 @@
 import { BATCH_BYTES, type ChannelEvent, type EventBatch } from './channel-event.js';
+import type { BacklogLimits } from './channel-log.js';
 import type { SessionReader } from './session-reader.js';
 import type { StreamEncoder } from './stream-event.js';
-
-export interface BacklogLimits {
-  readonly maxEvents: number;
-  readonly maxBytes: number;
-}
 
 /** How a client that was slow gets what waits for it. */
 export type CatchUp = 'every event' | 'newest states' | 'snapshot';

@@ -10,6 +10,8 @@ export interface ReadingSession {
   /** Sequence up to which it has everything. */
   readonly cursor: number;
   pump(): void;
+  /** Is it too far behind? */
+  review(): void;
   snapshotReady(snapshot: ChannelSnapshot): void;
   snapshotFailed(): void;
 }
@@ -80,6 +82,10 @@ export class SessionReader implements ChannelReader {
 
   pump(): void {
     this.session.pump();
+  }
+
+  review(): void {
+    this.session.review();
   }
 
   finish(): void {

@@ -22,8 +22,14 @@ export class SlowSessions {
     this.sessions.delete(session);
   }
 
-  /** Lets go of what its sessions have got meanwhile. */
-  recount(): void {
+  /** Lets go of what its sessions have got meanwhile, and of those that are too far behind over all their channels. */
+  tidy(): void {
+    // A channel looks after those that read nothing else.
+    for (const session of [...this.sessions]) if (session.readers.length > 1) session.review();
+    this.recount();
+  }
+
+  private recount(): void {
     const logs = new Set([...this.sessions].flatMap(({ readers }) => readers.map(({ channel }) => channel.log)));
     for (const log of logs) log.recount();
   }

@@ -74,7 +74,8 @@ export class SseBroadcaster implements Runnable {
     this.budget = new ByteBudget(config.streamBudgetBytes);
     this.slow = new SlowSessions(this.budget);
     this.encoder = new StreamEncoder(random.bytes(6).toString('hex'), () => clock.now());
-    const shared = { encoder: this.encoder, order: this.order, totals: this.totals, turns, now };
+    const limits = { maxEvents: config.streamQueueEvents, maxBytes: config.streamQueueBytes };
+    const shared = { encoder: this.encoder, order: this.order, totals: this.totals, limits, turns, now };
     this.publisher = new StreamPublisher({
       ...shared,
       replayEvents: config.streamReplayEvents,
@@ -88,7 +89,6 @@ export class SseBroadcaster implements Runnable {
       ...shared,
       keepAliveMs: config.streamKeepAliveMs,
       stallMs: config.streamStallMs,
-      limits: { maxEvents: config.streamQueueEvents, maxBytes: config.streamQueueBytes },
       slow: this.slow,
       onError,
     });
@@ -217,7 +217,7 @@ export class SseBroadcaster implements Runnable {
   }
 
   private tick(): void {
-    this.slow.recount();
+    this.slow.tidy();
     this.publisher.channels.sweep();
     this.sessions.tick();
   }

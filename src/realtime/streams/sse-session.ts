@@ -1,7 +1,8 @@
 import type { Writable } from 'node:stream';
 import type { Principal } from '../../auth/principal.js';
+import type { BacklogLimits } from './channel-log.js';
 import type { ChannelSnapshot } from './channel-snapshot.js';
-import { type BacklogLimits, SessionBacklog } from './session-backlog.js';
+import { SessionBacklog } from './session-backlog.js';
 import { SessionReader } from './session-reader.js';
 import type { SlowSessions } from './slow-sessions.js';
 import { SseConnection } from './sse-connection.js';
@@ -95,7 +96,7 @@ export class SseSession {
   /** Bytes that are kept because of it, be it alone or with others. */
   get heldBytes(): number {
     let bytes = this.snapshot?.heldBytes ?? 0;
-    for (const { channel, neededAfter } of this.readers) bytes += channel.log.bytesAfter(neededAfter);
+    for (const { channel, neededAfter } of this.readers) bytes += channel.log.statesAfter(neededAfter).bytes;
     return bytes;
   }
 
@@ -139,9 +140,17 @@ export class SseSession {
     this.end();
   }
 
+  /** One that is slow gets the newest states only if too much waits for it; if these are too many, it is given up. */
+  review(): void {
+    if (!this.isSlow || this.state !== 'live') return;
+    const catchUp = this.backlog.catchUp(Math.max(this.place, this.exemptUpTo));
+    this.isCoalescing = catchUp === 'newest states';
+    if (catchUp === 'snapshot') this.giveUp();
+  }
+
   /** Lets go of everything that is held for it: it will be told, and begin anew. */
   giveUp(): void {
-    this.dropped += this.backlog.count(this.place);
+    this.miss(this.backlog.count(this.place));
     this.state = 'lagging';
     this.place = this.context.sequence();
     this.letGo();
@@ -184,7 +193,7 @@ export class SseSession {
   }
 
   private drained(): void {
-    if (this.isSlow && this.state === 'live') this.judge();
+    this.review();
     this.pump();
   }
 
@@ -200,13 +209,6 @@ export class SseSession {
     if (this.state === 'joining') this.writeSnapshots();
     if (this.state === 'live') this.writeEvents();
     if (this.state === 'live' && this.readers.every(({ isOver }) => isOver)) this.end();
-  }
-
-  /** A client that was slow takes bytes again: how much of what waits for it may it have? */
-  private judge(): void {
-    const catchUp = this.backlog.catchUp(Math.max(this.place, this.exemptUpTo));
-    this.isCoalescing = catchUp === 'newest states';
-    if (catchUp === 'snapshot') this.giveUp();
   }
 
   private join(): void {
@@ -274,16 +276,17 @@ export class SseSession {
 
   private tellLag(): void {
     // What was published since it was given up is missed too.
-    const dropped = this.dropped + this.missedSince(this.place);
+    for (const { channel } of this.readers) this.miss(channel.log.countAfter(this.place));
+    const { dropped } = this;
     this.dropped = 0;
-    this.context.totals.dropped += dropped;
     if (dropped === 0) return;
     this.context.totals.lagged += 1;
     this.writeEvent(this.context.encoder.control(0, 'lagged', { dropped }));
   }
 
-  private missedSince(sequence: number): number {
-    return this.readers.reduce((count, { channel }) => count + channel.log.countAfter(sequence), 0);
+  private miss(events: number): void {
+    this.dropped += events;
+    this.context.totals.dropped += events;
   }
 
   /** What it has not got must stay until it has. */

@@ -1,6 +1,6 @@
 import type { ByteBudget } from './byte-budget.js';
 import type { ChannelEvent } from './channel-event.js';
-import { ChannelLog } from './channel-log.js';
+import { type BacklogLimits, ChannelLog } from './channel-log.js';
 import { EntityVersions } from './entity-versions.js';
 import { type SnapshotReader, SnapshotReads, type SnapshotReadsContext } from './snapshot-reads.js';
 import { type StreamItem, isFinal } from './stream-topic.js';
@@ -11,6 +11,8 @@ const UNDERWAY_MS = 300_000;
 
 export interface ChannelContext extends SnapshotReadsContext {
   readonly budget: ByteBudget;
+  /** What may wait for one slow client. */
+  readonly limits: BacklogLimits;
   readonly now: () => number;
 }
 
@@ -36,14 +38,14 @@ export class StreamChannel {
   /** Whoever has everything up to it has the end, be it from that event or from a snapshot before it. */
   private finalSince = Number.POSITIVE_INFINITY;
   /** Keeps what is still to be written to readers that keep pace. */
-  private readonly flushing = { neededAfter: Number.POSITIVE_INFINITY };
+  private readonly flushing = { neededAfter: Number.POSITIVE_INFINITY, review: (): void => undefined };
   private dirtyAfter: number | undefined;
 
   constructor(
     readonly topic: ResolvedTopic,
     /** A tenant, or all of them. */
     readonly tenantId: string,
-    context: ChannelContext,
+    private readonly context: ChannelContext,
   ) {
     this.log = new ChannelLog(context.budget);
     this.versions = new EntityVersions(UNDERWAY_MS, context.now);
@@ -80,6 +82,7 @@ export class StreamChannel {
     // What was published meanwhile waits for its own flush.
     this.flushing.neededAfter = this.dirtyAfter ?? Number.POSITIVE_INFINITY;
     if (this.dirtyAfter === undefined) this.log.quicken(this.flushing);
+    this.log.review(this.context.limits);
   }
 
   /**

@@ -1,4 +1,5 @@
 import type { ByteBudget } from './byte-budget.js';
+import type { BacklogLimits } from './channel-log.js';
 import { ChannelRegistry } from './channel-registry.js';
 import { ConcurrencyLimit } from './concurrency-limit.js';
 import type { EventOrder } from './event-order.js';
@@ -21,6 +22,8 @@ export interface PublisherOptions {
   readonly encoder: StreamEncoder;
   readonly order: EventOrder;
   readonly budget: ByteBudget;
+  /** What may wait for one slow client. */
+  readonly limits: BacklogLimits;
   readonly turns: TurnQueue;
   readonly totals: StreamTotals;
   /** More is held for slow clients than may be. */
@@ -46,11 +49,12 @@ export class StreamPublisher {
   private count = 0;
 
   constructor(private readonly options: PublisherOptions) {
-    const { encoder, budget, turns, order, relieve, totals, now, onError } = options;
+    const { encoder, budget, limits, turns, order, relieve, totals, now, onError } = options;
     this.ring = new ReplayRing({ maxEvents: options.replayEvents, maxBytes: options.replayBytes });
     this.channels = new ChannelRegistry(this.ring, options.replayWindowMs, {
       encoder,
       budget,
+      limits,
       turns,
       relieve,
       now,
