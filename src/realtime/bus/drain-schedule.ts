@@ -16,7 +16,7 @@ export class DrainSchedule {
   private scheduled = false;
   private turn = 0;
   private turnEnds = false;
-  /** `undefined` when it has to be read again. */
+  /** While a drain is due; `undefined` when it has to be read again. */
   private time: number | undefined;
 
   constructor(private readonly clock: Pick<Clock, 'now'>) {}
@@ -26,7 +26,8 @@ export class DrainSchedule {
    * rest of a publish; so a burst within one turn has one time.
    */
   now(): number {
-    if (this.time === undefined || !this.scheduled) this.time = this.clock.now();
+    if (!this.scheduled) return this.clock.now();
+    this.time ??= this.clock.now();
     return this.time;
   }
 
@@ -54,6 +55,7 @@ export class DrainSchedule {
       drainable.drain(this.turn);
     }
     this.ready = [];
+    this.time = undefined;
     this.scheduled = false;
   };
 

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { makeBusRoom, NEVER } from '../../../test/support/bus-room.js';
@@ -210,6 +211,15 @@ describe('EventBus', () => {
     expect(bus.stats().subscriptions.get('second')).toMatchObject({ active: 0, depth: 0 });
     expect(bus.subscribe('late', ['spec.fact'], () => undefined, { signal: abort.signal }).closed).toBe(true);
     expect(bus.publish('spec.fact', { n: 3 })).toBe(0);
+  });
+
+  it('lets go of the signal of who unsubscribes', async () => {
+    const bus = await startedBus();
+    const { signal } = new AbortController();
+    const subscription = bus.subscribe('first', ['spec.fact'], () => undefined, { signal });
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    subscription.unsubscribe();
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
   });
 
   it('stops after everything was handled, also what handlers published meanwhile', async () => {

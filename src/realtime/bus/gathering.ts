@@ -9,7 +9,7 @@ export interface RequestResult<Answer> {
 }
 
 /** Why an outcome did not count. */
-export type Rejection = 'stranger' | 'duplicate' | 'late';
+export type Rejection = 'duplicate' | 'late';
 
 /** The abort reason that handlers see when nobody waits for their answer any more. */
 export class RequestOver extends Error {
@@ -53,7 +53,7 @@ export class Gathering {
     return this.asked.has(responder);
   }
 
-  /** Counts an answer, once for each that was asked; otherwise tells why not. */
+  /** Counts an answer of one that was asked, once; otherwise tells why not. */
   answer(responder: string, answer: unknown): Rejection | undefined {
     const rejection = this.take(responder);
     if (rejection) return rejection;
@@ -98,7 +98,6 @@ export class Gathering {
   }
 
   private take(responder: string): Rejection | undefined {
-    if (!this.asked.has(responder)) return 'stranger';
     if (this.over) return 'late';
     if (this.answers.has(responder) || this.errors.has(responder)) return 'duplicate';
     this.outstanding.delete(responder);

@@ -208,6 +208,22 @@ describe('overflow of a subscription', () => {
     expect(bus.publish('spec.fact', { n: 3 })).toBe(1);
   });
 
+  it('lets no state supersede one of another type that has the same key', async () => {
+    const { bus } = await startedBusRoom();
+    const handler = new HeldHandler();
+    bus.subscribe('both', ['spec.fact', 'spec.state'], handler.handle, { bufferSize: 2 });
+    bus.publish('spec.fact', { n: 0 });
+    await settle();
+    bus.publish('spec.fact', { n: 1 }, { coalesceKey: 'k' });
+    for (const n of [2, 3, 4]) bus.publish('spec.state', { n }, { coalesceKey: 'k' });
+    for (let turn = 0; turn < 3; turn += 1) {
+      handler.release();
+      await settle();
+    }
+    expect(handler.seen).toEqual([0, 1, 4]);
+    expect(bus.stats().dropped.total).toBe(0);
+  });
+
   it('refuses a bound that is none', async () => {
     const { bus } = await startedBusRoom();
     expect(() => bus.subscribe('none', ['spec.fact'], () => undefined, { bufferSize: 0 })).toThrow(RangeError);

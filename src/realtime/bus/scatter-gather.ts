@@ -70,7 +70,7 @@ export class ScatterGather {
   private readonly pending = new Map<number, Gathering>();
   private readonly responders = new Map<string, number>();
   private readonly working = new Set<Promise<void>>();
-  private readonly counts = { asked: 0, timedOut: 0, stranger: 0, duplicate: 0, late: 0 };
+  private readonly counts = { asked: 0, timedOut: 0, strangers: 0, duplicate: 0, late: 0 };
 
   constructor(
     private readonly channel: RequestChannel,
@@ -129,7 +129,10 @@ export class ScatterGather {
       ({ payload: { requestId } }) => {
         const gathering = this.pending.get(requestId);
         if (!gathering) return undefined;
-        if (!gathering.expects(responder)) return this.reject('stranger');
+        if (!gathering.expects(responder)) {
+          this.counts.strangers += 1;
+          return undefined;
+        }
         working += 1;
         const work = this.answer(gathering, responder, handler as Handler).finally(() => {
           working -= 1;
@@ -170,8 +173,8 @@ export class ScatterGather {
   }
 
   stats(): RequestStats {
-    const { asked, timedOut, stranger, duplicate, late } = this.counts;
-    return { pending: this.pending.size, asked, timedOut, strangers: stranger, duplicates: duplicate, late };
+    const { duplicate, ...counts } = this.counts;
+    return { pending: this.pending.size, ...counts, duplicates: duplicate };
   }
 
   /** Never rejects: what the handler throws is that responder's part of the result. */
