@@ -70,10 +70,11 @@ export class AuthGuard implements CanActivate {
   /** The ticket must exist, and whoever asked for it must still be somebody with the same rights. */
   private async findTicket(request: Request, secret: unknown): Promise<Ticket> {
     const address = this.unblockedAddress(request);
-    const ticket = typeof secret === 'string' ? await this.tickets.find(secret) : undefined;
-    if (!ticket) {
+    const ticket = typeof secret === 'string' ? await this.tickets.find(secret) : 'unknown';
+    if (ticket === 'over') throw ticketRefused('has expired or was revoked');
+    if (ticket === 'unknown') {
       this.failedLogins.record(address);
-      throw ticketRefused('is unknown, expired or revoked');
+      throw ticketRefused('is unknown');
     }
     const { principal } = ticket;
     const stands = this.config.apiKeys ? isConfigured(this.config.apiKeys, principal) : isLocal(principal);

@@ -17,8 +17,11 @@ export interface Ticket {
 
 /** Port: who keeps the tickets. Implemented by the room that issues them, which registers itself at `Tickets`. */
 export interface TicketAuthority {
-  /** The ticket with this secret, if it exists and has not expired. Rejects when that cannot be told now. */
-  find(secret: string): Promise<Ticket | undefined>;
+  /**
+   * The ticket with this secret; `over` for one that has expired or was revoked not long ago, which whoever sends it has
+   * not guessed; `unknown` otherwise. Rejects when that cannot be told now.
+   */
+  find(secret: string): Promise<Ticket | 'over' | 'unknown'>;
 }
 
 /** Where the guard asks for tickets. */
@@ -31,8 +34,8 @@ export class Tickets implements TicketAuthority {
     this.authority = authority;
   }
 
-  async find(secret: string): Promise<Ticket | undefined> {
-    return this.authority?.find(secret);
+  async find(secret: string): Promise<Ticket | 'over' | 'unknown'> {
+    return this.authority ? this.authority.find(secret) : 'unknown';
   }
 }
 

@@ -15,9 +15,12 @@ export interface StreamTicketDocument {
   readonly createdAt: Date;
   /** When a stream on it last began; null until the first one did. */
   readonly startedAt: Date | null;
+  /** By when its stream has to begin. */
+  readonly firstUseBy: Date;
   /** Until when it lets its client come back, once used. */
   readonly resumableUntil: Date;
-  /** The end of its first use, then `resumableUntil`: the store removes it. */
+  readonly revokedAt: Date | null;
+  /** When the store removes it: some time after it is over, so that who comes back with it is known. */
   readonly expiresAt: Date;
 }
 
@@ -31,7 +34,9 @@ export const streamTicketSchema = new Schema<StreamTicketDocument>(
     digest: { type: String, required: true },
     createdAt: { type: Date, required: true },
     startedAt: { type: Date, default: null },
+    firstUseBy: { type: Date, required: true },
     resumableUntil: { type: Date, required: true },
+    revokedAt: { type: Date, default: null },
     expiresAt: { type: Date, required: true },
   },
   schemaOptions('stream_tickets'),

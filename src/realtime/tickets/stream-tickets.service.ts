@@ -13,6 +13,8 @@ import { TicketStreams } from './ticket-streams.js';
 
 /** DESIGN 5. */
 const FIRST_USE_MS = 30_000;
+/** A stream that begins at the last moment is stored as begun a little later. */
+const UNUSED_KEPT_MS = 60_000;
 const UNUSED_PER_PRINCIPAL = 1_000;
 const SECRET = /^cst_[\w-]{43}$/;
 
@@ -48,7 +50,7 @@ export class StreamTicketsService implements TicketAuthority {
     await this.broadcaster.authorize(principal, keys);
     const secret = `cst_${this.random.bytes(32).toString('base64url')}`;
     const now = this.clock.now();
-    const expiresAt = new Date(now + FIRST_USE_MS);
+    const firstUseBy = new Date(now + FIRST_USE_MS);
     const resumableUntil = new Date(now + this.config.streamTicketLifetimeMs);
     const _id = new Types.ObjectId();
     await this.tickets.insert({
@@ -61,13 +63,15 @@ export class StreamTicketsService implements TicketAuthority {
       digest: digestOf(secret).toString('hex'),
       createdAt: new Date(now),
       startedAt: null,
+      firstUseBy,
       resumableUntil,
-      expiresAt,
+      revokedAt: null,
+      expiresAt: new Date(firstUseBy.getTime() + UNUSED_KEPT_MS),
     });
     const id = _id.toHexString();
     // Counted with the new one, so that requests at the same time cannot all find the last place free.
     if ((await this.tickets.countUnused(principal, new Date(now))) > UNUSED_PER_PRINCIPAL) {
-      await this.tickets.remove(principal, id);
+      await this.tickets.remove(id);
       throw new AppError(
         'stream.limit',
         `"${principal.id}" has ${UNUSED_PER_PRINCIPAL} unused tickets; use them first`,
@@ -80,14 +84,14 @@ export class StreamTicketsService implements TicketAuthority {
       id,
       ticket: secret,
       keys,
-      firstUseBy: expiresAt.toISOString(),
+      firstUseBy: firstUseBy.toISOString(),
       expiresAt: resumableUntil.toISOString(),
       path: `/api/v1/streams?ticket=${secret}`,
     };
   }
 
-  async find(secret: string): Promise<Ticket | undefined> {
-    if (!SECRET.test(secret)) return undefined;
+  async find(secret: string): Promise<Ticket | 'over' | 'unknown'> {
+    if (!SECRET.test(secret)) return 'unknown';
     return this.tickets.find(digestOf(secret).toString('hex'), new Date(this.clock.now()));
   }
 
@@ -108,7 +112,8 @@ export class StreamTicketsService implements TicketAuthority {
   /** Its stream ends too. An admin may do so for the whole tenant, others for what they asked for. */
   async revoke(principal: Principal, id: string): Promise<void> {
     const owner = hasRole(principal, 'admin') ? undefined : principal.id;
-    if (!(await this.tickets.remove(principal, id, owner))) throw AppError.notFound('ticket');
+    const now = new Date(this.clock.now());
+    if (!(await this.tickets.revoke(principal, id, now, owner))) throw AppError.notFound('ticket');
     this.streams.cut(id);
   }
 }

@@ -73,7 +73,7 @@ export class TicketStreams implements Runnable {
   async markUsed(ticket: Ticket): Promise<'marked' | 'gone' | 'failed'> {
     try {
       const now = new Date(this.clock.now());
-      return (await this.tickets.markStarted(ticket.id, now, ticket.resumableUntil)) ? 'marked' : 'gone';
+      return (await this.tickets.markStarted(ticket, now)) ? 'marked' : 'gone';
     } catch (error) {
       this.log.warn({ message: 'a stream ticket could not be marked as used', ticketId: ticket.id, error });
       return 'failed';
