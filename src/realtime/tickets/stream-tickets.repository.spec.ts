@@ -20,6 +20,9 @@ const OTHER: Principal = { ...DASH, id: 'other' };
 const ADMIN: Principal = { ...DASH, id: 'ops', role: 'admin' };
 const STRANGER: Principal = { ...ADMIN, id: 'stranger', tenantId: 'team-b' };
 
+/** Ahead of the store's own clock, by which it removes what has expired. */
+const EPOCH = Date.UTC(2100, 0, 1);
+
 describe('stream tickets', () => {
   let database: TestDatabase;
   let model: Model<StreamTicketDocument>;
@@ -44,7 +47,7 @@ describe('stream tickets', () => {
   beforeEach(async () => {
     await model.deleteMany({});
     hidden.clear();
-    clock = new FakeClock();
+    clock = new FakeClock(EPOCH);
     const repository = new StreamTicketsRepository(model);
     streams = new TicketStreams(repository, clock);
     const config = { streamTicketLifetimeMs: 12 * HOUR_MS };
@@ -70,8 +73,8 @@ describe('stream tickets', () => {
     expect(issued).toMatchObject({
       ticket: expect.stringMatching(/^cst_[\w-]{43}$/),
       keys: KEYS,
-      firstUseBy: '2026-01-01T00:00:30.000Z',
-      expiresAt: '2026-01-01T12:00:00.000Z',
+      firstUseBy: '2100-01-01T00:00:30.000Z',
+      expiresAt: '2100-01-01T12:00:00.000Z',
       path: `/api/v1/streams?ticket=${issued.ticket}`,
     });
     const stored = await database.connection.collection('stream_tickets').find().toArray();
