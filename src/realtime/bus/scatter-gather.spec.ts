@@ -130,6 +130,9 @@ describe('request and respond', () => {
   it('gives up with the reason of the signal, which also reaches the handlers, and leaves nothing behind', async () => {
     await startBus();
     const asker = new AbortController();
+    respond('a');
+    await bus.request('spec.double', { n: 1 }, { responders: ['a'], signal: asker.signal });
+    expect(getEventListeners(asker.signal, 'abort')).toHaveLength(0);
     let seen: AbortSignal | undefined;
     bus.respond('spec.double', 'hangs', (_, signal) => {
       seen = signal;
