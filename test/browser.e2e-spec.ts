@@ -313,6 +313,7 @@ describeBrowser('in a browser', (browser) => {
       const { port } = new URL(service.url);
       await page.goto(`http://${NAME}:${port}/docs`, { waitUntil: 'networkidle0' });
       await page.waitForSelector('.opblock');
+      expect(complaints).toEqual([]);
       expect(hosts()).toEqual([`${NAME}:${port}`]);
     });
   });
