@@ -2,6 +2,9 @@ import type { ByteBudget } from './byte-budget.js';
 import { BATCH_BYTES, type ChannelEvent, type EventBatch, type EventKeeper, NOT_COVERED } from './channel-event.js';
 import { Deque } from './deque.js';
 
+/** So many of them are remembered, 256 KiB in all. */
+const FULL_BATCHES = 16;
+
 /** A reader that does not get its events at once: what it still needs must stay. */
 export interface SlowReader {
   /** It needs the events after this sequence. */
@@ -32,6 +35,8 @@ export class ChannelLog implements EventKeeper {
   private neededEvents = 0;
   /** What readers that keep pace are given in the same turn. */
   private batch: { readonly first: ChannelEvent; readonly value: EventBatch | undefined } | undefined;
+  /** Batches that cannot grow, by the sequence of their first event: readers that fell behind alike get the same. */
+  private readonly fullBatches = new Map<number, EventBatch>();
   private newestSequence = 0;
   private released = 0;
 
@@ -71,6 +76,7 @@ export class ChannelLog implements EventKeeper {
       if (isShown && event.coveredBy === NOT_COVERED) event.coveredBy = read;
     }
     this.batch = undefined;
+    this.fullBatches.clear();
   }
 
   /** The first event after the sequence. */
@@ -97,6 +103,8 @@ export class ChannelLog implements EventKeeper {
   batchAfter(sequence: number): EventBatch | undefined {
     const first = this.next(sequence);
     if (!first) return undefined;
+    const full = this.fullBatches.get(first.sequence);
+    if (full) return full;
     if (this.batch?.first !== first) this.batch = { first, value: this.makeBatch(first) };
     return this.batch.value;
   }
@@ -147,7 +155,7 @@ export class ChannelLog implements EventKeeper {
   /** If more is kept for slow readers than any of them may have waiting, lets each look whether it is the one. */
   review({ maxEvents, maxBytes }: BacklogLimits): void {
     if (this.neededEvents <= maxEvents && this.neededBytes <= maxBytes) return;
-    for (const reader of [...this.slow]) reader.review();
+    for (const reader of this.slow) reader.review();
     this.recount();
   }
 
@@ -177,21 +185,31 @@ export class ChannelLog implements EventKeeper {
     const frames: Buffer[] = [];
     let bytes = 0;
     let last = first;
+    let isFull = false;
     for (const event of this.after(first.sequence - 1)) {
       if (event.coveredBy !== NOT_COVERED) {
         if (frames.length === 0) return undefined;
         break;
       }
-      if (frames.length > 0 && bytes + event.frame.length > BATCH_BYTES) break;
+      isFull = frames.length > 0 && bytes + event.frame.length > BATCH_BYTES;
+      if (isFull) break;
       frames.push(event.frame);
       bytes += event.frame.length;
       last = event;
     }
-    return {
+    const batch = {
       bytes: frames.length === 1 ? first.frame : Buffer.concat(frames, bytes),
       count: frames.length,
       upTo: last.sequence,
     };
+    if (isFull) this.remember(first.sequence, batch);
+    return batch;
+  }
+
+  private remember(sequence: number, batch: EventBatch): void {
+    const [oldest] = this.fullBatches.keys();
+    if (this.fullBatches.size === FULL_BATCHES && oldest !== undefined) this.fullBatches.delete(oldest);
+    this.fullBatches.set(sequence, batch);
   }
 
   /** Place in `recent` of the first event after the sequence. */
