@@ -3,12 +3,13 @@ import type { Principal } from '../../auth/principal.js';
 import type { Clock } from '../../runtime/clock.js';
 import type { ChannelRegistry } from './channel-registry.js';
 import type { EventOrder } from './event-order.js';
+import type { SessionContext } from './session-context.js';
 import { SessionRegistry } from './session-registry.js';
-import { type SessionContext, SseSession } from './sse-session.js';
+import { SseSession } from './sse-session.js';
 import type { Resumption } from './stream-publisher.js';
 import type { StreamStats } from './stream-stats.js';
 import type { ResolvedTopic } from './stream-topics.js';
-import type { TurnQueue } from './turn-queue.js';
+import type { SlicedWork, TurnQueue } from './turn-queue.js';
 
 export interface NewSession {
   /** Its head is written. */
@@ -113,6 +114,11 @@ export class SessionKeeper {
   }
 }
 
-function* once(work: () => void): Generator<void> {
-  work();
+function once(work: () => void): SlicedWork {
+  return {
+    next: () => {
+      work();
+      return { done: true, value: undefined };
+    },
+  };
 }

@@ -25,7 +25,7 @@ export class SlowSessions {
   /** Lets go of what its sessions have got meanwhile, and of those that are too far behind over all their channels. */
   tidy(): void {
     // A channel looks after those that read nothing else.
-    for (const session of [...this.sessions]) if (session.readers.length > 1) session.review();
+    for (const session of this.sessions) if (session.readers.length > 1) session.review();
     this.recount();
   }
 

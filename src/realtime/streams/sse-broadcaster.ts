@@ -176,7 +176,7 @@ export class SseBroadcaster implements Runnable {
   /** What the key named is gone: streams that carry nothing else end cleanly after what waits, and a reconnect meets 404. */
   retire(streamKey: string): void {
     for (const { readers } of this.publisher.channels.of(streamKey)) {
-      for (const reader of [...readers]) reader.finish();
+      for (const reader of readers) reader.finish();
     }
   }
 

@@ -29,7 +29,7 @@ export async function drainSessions(
     if (begin + perStep < all.length) await clock.sleep(STEP_MS, deadline).catch(() => undefined);
   }
   const cut = (): void => {
-    for (const session of [...sessions.all()]) session.destroy();
+    for (const session of sessions.all()) session.destroy();
   };
   if (deadline.aborted) cut();
   deadline.addEventListener('abort', cut, { once: true });
