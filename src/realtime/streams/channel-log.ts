@@ -1,9 +1,10 @@
 import type { ByteBudget } from './byte-budget.js';
 import { BATCH_BYTES, type ChannelEvent, type EventBatch, type EventKeeper, NOT_COVERED } from './channel-event.js';
 import { Deque } from './deque.js';
+import { FullBatches } from './full-batches.js';
 
-/** So many of them are remembered, 256 KiB in all. */
-const FULL_BATCHES = 16;
+/** Shared by all channels, so that it is bounded for the process. */
+const fullBatches = new FullBatches();
 
 /** A reader that does not get its events at once: what it still needs must stay. */
 export interface SlowReader {
@@ -35,8 +36,6 @@ export class ChannelLog implements EventKeeper {
   private neededEvents = 0;
   /** What readers that keep pace are given in the same turn. */
   private batch: { readonly first: ChannelEvent; readonly value: EventBatch | undefined } | undefined;
-  /** Batches that cannot grow, by the sequence of their first event: readers that fell behind alike get the same. */
-  private readonly fullBatches = new Map<number, EventBatch>();
   private newestSequence = 0;
   private released = 0;
 
@@ -76,7 +75,7 @@ export class ChannelLog implements EventKeeper {
       if (isShown && event.coveredBy === NOT_COVERED) event.coveredBy = read;
     }
     this.batch = undefined;
-    this.fullBatches.clear();
+    fullBatches.forget(this);
   }
 
   /** The first event after the sequence. */
@@ -103,7 +102,7 @@ export class ChannelLog implements EventKeeper {
   batchAfter(sequence: number): EventBatch | undefined {
     const first = this.next(sequence);
     if (!first) return undefined;
-    const full = this.fullBatches.get(first.sequence);
+    const full = fullBatches.get(first);
     if (full) return full;
     if (this.batch?.first !== first) this.batch = { first, value: this.makeBatch(first) };
     return this.batch.value;
@@ -202,14 +201,8 @@ export class ChannelLog implements EventKeeper {
       count: frames.length,
       upTo: last.sequence,
     };
-    if (isFull) this.remember(first.sequence, batch);
+    if (isFull) fullBatches.remember(first, batch);
     return batch;
-  }
-
-  private remember(sequence: number, batch: EventBatch): void {
-    const [oldest] = this.fullBatches.keys();
-    if (this.fullBatches.size === FULL_BATCHES && oldest !== undefined) this.fullBatches.delete(oldest);
-    this.fullBatches.set(sequence, batch);
   }
 
   /** Place in `recent` of the first event after the sequence. */
