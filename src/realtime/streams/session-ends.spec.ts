@@ -170,6 +170,24 @@ describe('many streams', () => {
     for (const { events } of clients) expect(events.slice(1).map(({ data }) => data.entity)).toEqual(['a', 'b']);
   });
 
+  it('are held to their bound while they are stuck, not only when they read again', async () => {
+    const { broadcaster, topic, connect } = setUp({ streamQueueBytes: 10_000 });
+    const stuck = await connect({}, [KEY], 1);
+    const healthy = await connect();
+    stuck.stick();
+    for (let n = 0; n < 100; n += 1) {
+      topic.change(KEY, `e${n}`, { padding: 1_000 });
+      await settle(1);
+      expect(broadcaster.stats().queuedBytes).toBeLessThan(12_000);
+    }
+    expect(broadcaster.stats()).toMatchObject({ slowSessions: 0, queuedBytes: 0, totals: { dropped: 9, lagged: 0 } });
+    stuck.release();
+    await settle(20);
+    expect(stuck.eventTypes.slice(0, 4)).toEqual(['snapshot', 'node_update', 'lagged', 'snapshot']);
+    expect(stuck.events[2]?.data.dropped).toBe(99);
+    expect(healthy.events).toHaveLength(101);
+  });
+
   it('lose what is held for the largest first when the budget is used up', async () => {
     const { broadcaster, topic, connect } = setUp({ streamBudgetBytes: 20_000 });
     const large = await connect({}, [KEY], 1);

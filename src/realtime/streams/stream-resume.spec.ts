@@ -18,10 +18,11 @@ function setUp(values: Partial<RealtimeConfig> = {}) {
   const broadcaster = new SseBroadcaster(clock, new CryptoRandom(), configDefaults(realtimeConfig, values));
   const topic = new FakeStreamTopic(broadcaster);
   const connect = async (
-    options: { keys?: string[]; lastEventId?: string | undefined; highWaterMark?: number } = {},
+    options: { keys?: string[]; lastEventId?: string | undefined; isStuck?: boolean } = {},
   ): Promise<FakeStreamClient> => {
-    const { keys = [KEY], lastEventId, highWaterMark } = options;
-    const client = new FakeStreamClient(highWaterMark);
+    const { keys = [KEY], lastEventId, isStuck = false } = options;
+    const client = new FakeStreamClient(isStuck ? 1 : undefined);
+    if (isStuck) client.stick();
     const topics = await broadcaster.authorize(VIEWER, keys);
     broadcaster.open(client.response, VIEWER, topics, lastEventId === undefined ? {} : { lastEventId });
     await settle();
@@ -130,8 +131,7 @@ describe('resuming a stream', () => {
     const { broadcaster, topic, connect, leave } = setUp({ streamQueueEvents: 5, streamQueueBytes: 1_024 });
     const id = await leave(await connect());
     for (let n = 0; n < 500; n += 1) topic.change(KEY, `e${n}`, { padding: 1_000 });
-    const slow = await connect({ lastEventId: id, highWaterMark: 1 });
-    slow.stick();
+    const slow = await connect({ lastEventId: id, isStuck: true });
     for (let n = 0; n < 100; n += 1) {
       slow.readOnce();
       await settle(1);
