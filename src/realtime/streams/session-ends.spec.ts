@@ -70,6 +70,11 @@ describe('the begin and end of streams', () => {
     const newer = await connect({ connection: 'ticket 1' });
     expect([old.destroyed, closed, newer.destroyed]).toEqual([true, 1, false]);
     expect(broadcaster.stats().sessions).toBe(1);
+    const head = new FakeStreamClient();
+    head.req.method = 'HEAD';
+    const topics = await broadcaster.authorize(VIEWER, [KEY]);
+    expect(() => broadcaster.open(head.response, VIEWER, topics, { connection: 'ticket 1' })).toThrow('streams open');
+    expect(newer.destroyed).toBe(false);
     newer.destroy();
     await settle();
     expect((await connect({ connection: 'ticket 1' })).eventTypes).toEqual(['snapshot']);

@@ -78,6 +78,7 @@ export class SseBroadcaster implements Runnable {
     const shared = { encoder: this.encoder, order: this.order, totals: this.totals, limits, turns, now };
     this.publisher = new StreamPublisher({
       ...shared,
+      clock,
       replayEvents: config.streamReplayEvents,
       replayBytes: config.streamReplayBytes,
       replayWindowMs: config.streamReplayWindowMs,
@@ -140,21 +141,23 @@ export class SseBroadcaster implements Runnable {
       onClosed?.();
       return;
     }
-    if (options.connection !== undefined) this.sessions.cut(options.connection);
+    const isHead = response.req.method === 'HEAD';
+    // Who asks for the head only takes nobody's place.
+    if (options.connection !== undefined && !isHead) this.sessions.cut(options.connection);
     this.assertRoomFor(principal);
     const sequence = parseEventId(lastEventId, this.encoder.epoch);
-    const resumption = sequence && this.publisher.resumption(topics, principal.tenantId, sequence);
-    const isOver = resumption && resumption.isOver;
-    if (isOver) this.ended(response);
+    const resumption =
+      sequence === undefined ? undefined : this.publisher.resumption(topics, principal.tenantId, sequence);
+    if (resumption?.isOver) this.ended(response);
     else openEventStream(response, this.retryMs());
-    if (isOver || response.req.method === 'HEAD') {
+    if (resumption?.isOver || isHead) {
       onClosed?.();
       return;
     }
     // Jittered, so that clients which connected at once do not come back at once.
     const maxAgeMs = this.config.streamMaxAgeMs * (0.9 + 0.2 * this.random.float());
     const session = { response, principal, topics, maxAgeMs, onStarted, onClosed, ...rest };
-    this.sessions.begin(session, resumption || undefined);
+    this.sessions.begin(session, resumption);
   }
 
   /**

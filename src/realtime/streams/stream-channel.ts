@@ -13,7 +13,6 @@ export interface ChannelContext extends SnapshotReadsContext {
   readonly budget: ByteBudget;
   /** What may wait for one slow client. */
   readonly limits: BacklogLimits;
-  readonly now: () => number;
 }
 
 /** A session's part in one channel. */
@@ -48,7 +47,7 @@ export class StreamChannel {
     private readonly context: ChannelContext,
   ) {
     this.log = new ChannelLog(context.budget);
-    this.versions = new EntityVersions(UNDERWAY_MS, context.now);
+    this.versions = new EntityVersions(UNDERWAY_MS, () => context.clock.monotonic());
     this.snapshots = new SnapshotReads(topic, context, (read, items) => this.observe(read, items));
   }
 

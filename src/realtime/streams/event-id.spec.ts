@@ -1,0 +1,29 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { formatEventId, parseEventId } from './event-id.js';
+
+const epoch = fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: 1, maxLength: 32 });
+
+describe('event ids', () => {
+  it('are read as they were written, by their own epoch only', () => {
+    fc.assert(
+      fc.property(epoch, epoch, fc.integer({ min: 1, max: 9_999_999_999_999_999 }), (own, other, sequence) => {
+        const id = formatEventId(own, sequence);
+        expect(parseEventId(id, own)).toBe(Number.isSafeInteger(sequence) ? sequence : undefined);
+        if (other !== own) expect(parseEventId(id, other)).toBeUndefined();
+      }),
+    );
+  });
+
+  it('are nothing else, and nothing throws', () => {
+    const text = fc.oneof(fc.string(), fc.string({ unit: fc.constantFrom(...'0a.+- \n') }));
+    fc.assert(
+      fc.property(text, (given) => {
+        const sequence = parseEventId(given, 'a');
+        if (sequence !== undefined) expect(given).toBe(formatEventId('a', sequence));
+      }),
+    );
+    expect(parseEventId(undefined, 'a')).toBeUndefined();
+    expect(parseEventId(formatEventId('a', 0), 'a')).toBeUndefined();
+  });
+});
