@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { formatEventId, parseEventId } from './event-id.js';
 
-const epoch = fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: 1, maxLength: 32 });
+const epoch = fc.stringMatching(/^[0-9a-f]{1,32}$/);
 
 describe('event ids', () => {
   it('are read as they were written, by their own epoch only', () => {
@@ -16,7 +16,7 @@ describe('event ids', () => {
   });
 
   it('are nothing else, and nothing throws', () => {
-    const text = fc.oneof(fc.string(), fc.string({ unit: fc.constantFrom(...'0a.+- \n') }));
+    const text = fc.oneof(fc.string(), fc.stringMatching(/^[0a.+ \n-]{0,12}$/));
     fc.assert(
       fc.property(text, (given) => {
         const sequence = parseEventId(given, 'a');
