@@ -1,6 +1,6 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiHeader, ApiOperation, ApiProduces, ApiResponse } from '@nestjs/swagger';
-import type { StreamEnvelope } from './stream-event.js';
+import type { StreamEnvelope } from './wire/stream-event.js';
 
 const DESCRIPTION = `Server-sent events. Each has an \`id\`, an \`event\` and one line of JSON:
 \`{type, streamKey, eventType, timestamp, data}\`, \`eventType\` being the same as \`event\`.

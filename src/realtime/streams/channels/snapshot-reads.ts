@@ -1,12 +1,12 @@
-import type { Principal } from '../../auth/principal.js';
-import type { Clock } from '../../runtime/clock.js';
+import type { Principal } from '../../../auth/principal.js';
+import type { Clock } from '../../../runtime/clock.js';
 import type { ByteBudget } from './byte-budget.js';
 import { ChannelSnapshot } from './channel-snapshot.js';
 import type { ConcurrencyLimit } from './concurrency-limit.js';
-import type { StreamEncoder } from './stream-event.js';
-import { type StreamItem, isFinal } from './stream-topic.js';
-import type { ResolvedTopic } from './stream-topics.js';
-import type { TurnQueue } from './turn-queue.js';
+import type { StreamEncoder } from '../wire/stream-event.js';
+import { type StreamItem, isFinal } from '../stream-topic.js';
+import type { ResolvedTopic } from '../stream-topics.js';
+import type { TurnQueue } from '../sessions/turn-queue.js';
 
 /** A read that hangs must not keep the others of its channel waiting for ever. */
 const READ_TIMEOUT_MS = 30_000;

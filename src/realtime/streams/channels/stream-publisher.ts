@@ -1,4 +1,4 @@
-import type { Clock } from '../../runtime/clock.js';
+import type { Clock } from '../../../runtime/clock.js';
 import type { ByteBudget } from './byte-budget.js';
 import type { BacklogLimits } from './channel-log.js';
 import { ChannelRegistry } from './channel-registry.js';
@@ -6,11 +6,11 @@ import { ConcurrencyLimit } from './concurrency-limit.js';
 import type { EventOrder } from './event-order.js';
 import { ReplayRing } from './replay-ring.js';
 import type { StreamChannel } from './stream-channel.js';
-import type { StreamEncoder } from './stream-event.js';
-import type { StreamTotals } from './stream-stats.js';
-import type { StreamItem } from './stream-topic.js';
-import type { ResolvedTopic } from './stream-topics.js';
-import type { TurnQueue } from './turn-queue.js';
+import type { StreamEncoder } from '../wire/stream-event.js';
+import type { StreamTotals } from '../stream-stats.js';
+import type { StreamItem } from '../stream-topic.js';
+import type { ResolvedTopic } from '../stream-topics.js';
+import type { TurnQueue } from '../sessions/turn-queue.js';
 
 /** Snapshots read at once, whatever comes back at once. */
 const MAX_READS = 32;

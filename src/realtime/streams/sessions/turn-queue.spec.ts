@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { settle } from '../../../test/support/fake-clock.js';
+import { settle } from '../../../../test/support/fake-clock.js';
 import { TurnQueue } from './turn-queue.js';
 
 function* count(name: string, units: number, done: string[]): Generator<void> {

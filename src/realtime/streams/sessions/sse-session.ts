@@ -1,13 +1,13 @@
 import type { Writable } from 'node:stream';
-import type { Principal } from '../../auth/principal.js';
-import type { ChannelSnapshot } from './channel-snapshot.js';
+import type { Principal } from '../../../auth/principal.js';
+import type { ChannelSnapshot } from '../channels/channel-snapshot.js';
 import { SessionBacklog } from './session-backlog.js';
 import type { SessionContext, SessionOptions } from './session-context.js';
 import { SessionJoin } from './session-join.js';
 import { SessionReader } from './session-reader.js';
-import { SseConnection } from './sse-connection.js';
-import { encodeComment } from './sse-frame.js';
-import type { StreamChannel } from './stream-channel.js';
+import { SseConnection } from '../wire/sse-connection.js';
+import { encodeComment } from '../wire/sse-frame.js';
+import type { StreamChannel } from '../channels/stream-channel.js';
 
 const KEEP_ALIVE_COMMENT = encodeComment('keep-alive');
 
@@ -284,6 +284,6 @@ export class SseSession {
     if (this.isClosed) return;
     this.isClosed = true;
     this.letGo();
-    this.context.onClose(this);
+    this.options.onClosed();
   }
 }

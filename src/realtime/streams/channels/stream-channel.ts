@@ -3,8 +3,8 @@ import type { ChannelEvent } from './channel-event.js';
 import { type BacklogLimits, ChannelLog } from './channel-log.js';
 import { EntityVersions } from './entity-versions.js';
 import { type SnapshotReader, SnapshotReads, type SnapshotReadsContext } from './snapshot-reads.js';
-import { type StreamItem, isFinal } from './stream-topic.js';
-import type { ResolvedTopic } from './stream-topics.js';
+import { type StreamItem, isFinal } from '../stream-topic.js';
+import type { ResolvedTopic } from '../stream-topics.js';
 
 /** The way from the store over the bus to the streams takes milliseconds; this is long after any disturbance. */
 const UNDERWAY_MS = 300_000;

@@ -1,8 +1,7 @@
-import type { BacklogLimits } from './channel-log.js';
+import type { BacklogLimits } from '../channels/channel-log.js';
 import type { SlowSessions } from './slow-sessions.js';
-import type { SseSession } from './sse-session.js';
-import type { StreamEncoder } from './stream-event.js';
-import type { StreamTotals } from './stream-stats.js';
+import type { StreamEncoder } from '../wire/stream-event.js';
+import type { StreamTotals } from '../stream-stats.js';
 
 /** What the sessions of a process have in common. */
 export interface SessionContext {
@@ -17,13 +16,14 @@ export interface SessionContext {
   /** Milliseconds on a monotonic clock. */
   readonly now: () => number;
   /** Calls `pump` in another turn. */
-  readonly later: (session: SseSession) => void;
+  readonly later: (session: { pump(): void }) => void;
   readonly onError: (error: unknown) => void;
-  readonly onClose: (session: SseSession) => void;
 }
 
 export interface SessionOptions {
   readonly maxAgeMs: number;
   /** Called once, when the first event is written. */
   readonly onStarted: (() => void) | undefined;
+  /** Called once, when the connection is gone. */
+  readonly onClosed: () => void;
 }

@@ -1,13 +1,13 @@
-import '../../../test/support/quiet-logger.js';
+import '../../../../test/support/quiet-logger.js';
 import { describe, expect, it } from '@jest/globals';
-import { configDefaults } from '../../../test/support/config-defaults.js';
-import { FakeClock, settle } from '../../../test/support/fake-clock.js';
-import { FakeStreamClient } from '../../../test/support/fake-stream-client.js';
-import { FakeStreamTopic } from '../../../test/support/fake-stream-topic.js';
-import type { Principal } from '../../auth/principal.js';
-import { CryptoRandom } from '../../runtime/random.js';
-import { type RealtimeConfig, realtimeConfig } from '../realtime.config.js';
-import { type OpenOptions, SseBroadcaster } from './sse-broadcaster.js';
+import { configDefaults } from '../../../../test/support/config-defaults.js';
+import { FakeClock, settle } from '../../../../test/support/fake-clock.js';
+import { FakeStreamClient } from '../../../../test/support/fake-stream-client.js';
+import { FakeStreamTopic } from '../../../../test/support/fake-stream-topic.js';
+import type { Principal } from '../../../auth/principal.js';
+import { CryptoRandom } from '../../../runtime/random.js';
+import { type RealtimeConfig, realtimeConfig } from '../../realtime.config.js';
+import { type OpenOptions, SseBroadcaster } from '../sse-broadcaster.js';
 
 const VIEWER: Principal = { kind: 'user', id: 'eve', role: 'viewer', tenantId: 'default' };
 const KEY = 'workflow:1';

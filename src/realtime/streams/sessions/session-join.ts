@@ -1,4 +1,4 @@
-import type { ChannelSnapshot } from './channel-snapshot.js';
+import type { ChannelSnapshot } from '../channels/channel-snapshot.js';
 import type { SessionReader } from './session-reader.js';
 
 /** How far a session is with the snapshots of its channels, which it awaits and writes one after the other. */

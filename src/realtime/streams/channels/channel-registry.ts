@@ -1,7 +1,7 @@
-import { isInScope } from '../../auth/principal.js';
+import { isInScope } from '../../../auth/principal.js';
 import type { ReplayRing } from './replay-ring.js';
 import { type ChannelContext, type ChannelReader, StreamChannel } from './stream-channel.js';
-import type { ResolvedTopic } from './stream-topics.js';
+import type { ResolvedTopic } from '../stream-topics.js';
 
 /** Channels that nobody reads any more are kept warm for those who come back, but not more than this. */
 const MAX_IDLE = 1_000;
