@@ -1,0 +1,1 @@
+export { type HeldLease, LeaseLost } from './held-lease.js';
