@@ -5,6 +5,7 @@ import { ConfigError, type ConfigSlice, type Environment, type LoadedConfig, loa
 import { databaseConfig } from './database/index.js';
 import { egressConfig } from './egress/index.js';
 import { type HttpConfig, httpConfig } from './http/index.js';
+import { type LeaderElectionConfig, leaderElectionConfig, leaderElectionProblems } from './leader-election/index.js';
 import { lifecycleConfig } from './lifecycle/index.js';
 import { loggingConfig } from './logging/index.js';
 import { realtimeConfig } from './realtime/index.js';
@@ -21,6 +22,7 @@ export const CONFIG_SLICES: readonly ConfigSlice[] = [
   loggingConfig,
   lifecycleConfig,
   egressConfig,
+  leaderElectionConfig,
   realtimeConfig,
   clusterHealthConfig,
   watchersConfig,
@@ -53,5 +55,6 @@ function crossProblems(loaded: LoadedConfig, random: Random): string[] {
   const names = (apiKeys ?? []).map((key) => key.name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) problems.push(`CROWSNEST_API_KEYS: the name ${twice} stands twice`);
+  problems.push(...leaderElectionProblems(slice<LeaderElectionConfig>(loaded, leaderElectionConfig)));
   return problems;
 }

@@ -7,6 +7,7 @@ import { EgressModule } from './egress/index.js';
 import { HealthModule } from './health/health.module.js';
 import { HttpModule } from './http/index.js';
 import { KubernetesModule } from './kubernetes/index.js';
+import { LeaderElectionModule } from './leader-election/index.js';
 import { LifecycleModule } from './lifecycle/index.js';
 import { MetricsModule } from './metrics/index.js';
 import { RealtimeModule } from './realtime/index.js';
@@ -42,6 +43,7 @@ export class AppModule {
         HttpModule,
         EgressModule,
         SealingModule,
+        LeaderElectionModule,
         RealtimeModule,
         KubernetesModule,
         ClusterHealthModule,

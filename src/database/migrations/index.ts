@@ -1,7 +1,8 @@
 import { initial } from './0001-initial.js';
+import { controllers } from './0002-controllers.js';
 import type { Migration } from './migration.js';
 
 export type { Migration } from './migration.js';
 
 /** In order, without gaps: the schema version of the program is the last one's. */
-export const MIGRATIONS: readonly Migration[] = [initial];
+export const MIGRATIONS: readonly Migration[] = [initial, controllers];
