@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { type AuthConfig, authConfig, isLoopbackHost } from './auth/index.js';
 import { clusterHealthConfig } from './cluster-health/index.js';
 import { ConfigError, type ConfigSlice, type Environment, type LoadedConfig, loadConfig } from './config/index.js';
+import { controllersConfig } from './controllers/index.js';
 import { databaseConfig } from './database/index.js';
 import { egressConfig } from './egress/index.js';
 import { type HttpConfig, httpConfig } from './http/index.js';
@@ -26,6 +27,7 @@ export const CONFIG_SLICES: readonly ConfigSlice[] = [
   realtimeConfig,
   clusterHealthConfig,
   watchersConfig,
+  controllersConfig,
 ];
 
 /** Parses the environment and checks what only several settings together tell. Throws ConfigError with every mistake. */

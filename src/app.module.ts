@@ -2,6 +2,7 @@ import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { AuthModule } from './auth/index.js';
 import { ClusterHealthModule } from './cluster-health/index.js';
 import { ConfigModule, type LoadedConfig } from './config/index.js';
+import { ControllersModule } from './controllers/index.js';
 import { DatabaseModule } from './database/index.js';
 import { EgressModule } from './egress/index.js';
 import { HealthModule } from './health/health.module.js';
@@ -49,6 +50,7 @@ export class AppModule {
         ClusterHealthModule,
         WatchersModule,
         WorkflowsModule,
+        ControllersModule,
         HealthModule,
       ],
       providers: ambient,

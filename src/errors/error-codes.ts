@@ -31,6 +31,7 @@ export const ERROR_CODES = {
   'job.lease_lost': { status: 409, title: 'The lease of the job is lost' },
   'job.not_transitionable': { status: 409, title: 'The state of the job does not allow this' },
   'job.limit': { status: 429, title: "The tenant's limit of jobs is reached" },
+  'controller.paused': { status: 409, title: 'The controller is paused' },
   'stream.limit': { status: 429, title: 'Too many streams' },
   'service.draining': { status: 503, title: 'The service is shutting down' },
   'service.unavailable': { status: 503, title: 'The service is not available' },
