@@ -19,7 +19,7 @@ export const ControllerAnswer = z
     overdue: z.boolean().meta({ description: 'Whether it has not succeeded for three periods.' }),
     leader: z
       .object({
-        holder: z.string().meta({ description: 'Random name of the replica, told in its log at the start.' }),
+        holder: z.string().meta({ description: 'Random name of the replica, told in its log when it takes over.' }),
         isThisReplica: z.boolean(),
         epoch: z.int().meta({ description: 'Grows whenever another replica takes over.' }),
         since: time,

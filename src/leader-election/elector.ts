@@ -163,7 +163,7 @@ export class Elector implements Runnable {
   }
 
   private take({ epoch }: StoredLease, sentAt: SentAt): void {
-    const { duty, clock, config } = this.options;
+    const { duty, holder, clock, config } = this.options;
     if (this.tenure?.isHeld && this.tenure.epoch === epoch) {
       this.tenure.extend(sentAt);
       return;
@@ -177,7 +177,7 @@ export class Elector implements Runnable {
       this.tell(false);
     };
     this.tenure = new Tenure({ duty, epoch, sentAt, trustMs: ttlMs - marginMs, marginMs, clock, onLost });
-    this.log.log({ message: 'the lead is won', duty, epoch });
+    this.log.log({ message: 'the lead is won', duty, epoch, holder });
     this.tell(true);
   }
 
