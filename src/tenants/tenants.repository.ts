@@ -77,6 +77,15 @@ export class TenantsRepository {
       .toArray();
   }
 
+  /** In the order of their names, from the name given. */
+  namesFrom(name: string, limit: number): Promise<TenantDocument[]> {
+    return this.collection
+      .find({ name: { $gte: name } })
+      .sort({ name: 1 })
+      .limit(limit)
+      .toArray();
+  }
+
   ofNames(names: readonly string[]): Promise<TenantDocument[]> {
     return this.collection.find({ name: { $in: [...names] } }).toArray();
   }

@@ -45,11 +45,10 @@ export class VirtualClocks {
     const clock = `clocks.${pool}`;
     const at = { $toLong: this.time.now };
     const limit = { $add: [`$${clock}.at`, maxLeadMs] };
-    const weights = this.config.plans.map(({ name, weight }) => ({
-      case: { $eq: ['$plan', name] },
-      then: weight,
-    }));
-    const weight = { $switch: { branches: weights, default: this.plans.byName(null).weight } };
+    const weight = this.config.plans.reduce<unknown>(
+      (otherwise, plan) => ({ $cond: [{ $eq: ['$plan', plan.name] }, plan.weight, otherwise] }),
+      this.plans.byName(null).weight,
+    );
     const lead = { $divide: [count * jobCostMs, weight] };
     const stages = [
       { $set: { [`${clock}.at`]: at } },
