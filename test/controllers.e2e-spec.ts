@@ -40,7 +40,7 @@ async function openSharedStore(): Promise<{ uri: string; close: () => Promise<vo
 }
 
 describe('controllers in one process', () => {
-  it('are led at once, run when asked for, and stay paused over a restart', async () => {
+  it('are led at once, also after a kill, run when asked for, and stay paused over a restart', async () => {
     const dataDir = await mkdtemp(join(tmpdir(), 'crowsnest-controllers-'));
     const first = await Service.start({ dataDir });
     const api = new ApiClient(first.url);
@@ -71,7 +71,16 @@ describe('controllers in one process', () => {
     expect(metrics).toContain(`crowsnest_controller_reconcile_total{controller="${name}",result="success"} 1`);
     expect(metrics).toContain(`crowsnest_controller_running{controller="${name}"} 1`);
     expect((await again.call('GET', '/controllers/none')).status).toBe(404);
-    await second.dispose();
+    await second.end('SIGKILL');
+
+    const third = await Service.start({ dataDir });
+    const last = await eventually(
+      () => listOf(new ApiClient(third.url)),
+      (list) => list.items.every(({ leader }) => leader?.isThisReplica === true),
+      3_000,
+    );
+    expect(last.items[0]?.leader?.epoch).toBe(3);
+    await third.dispose();
     await rm(dataDir, { recursive: true, force: true });
   }, 60_000);
 });

@@ -1,10 +1,13 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { ADMIN, NEVER, PERIOD_MS, ScriptedReconciler, openControllers } from '../../test/support/controllers-room.js';
 import { LeaseLost } from '../leader-election/index.js';
 import { ReconcileTimeout } from './reconcile-round.js';
 
 type Room = Awaited<ReturnType<typeof openControllers>>;
 type Replica = Awaited<ReturnType<Room['addReplica']>>;
+
+// Minutes of fake time, each command on a real store.
+jest.setTimeout(30_000);
 
 describe('ControllerManager', () => {
   let room: Room;
@@ -44,7 +47,7 @@ describe('ControllerManager', () => {
       await replica.manager.start();
       await room.until(() => eager.rounds.length === 1);
       expect(eager.rounds[0]?.startedAt).toBeLessThan(1_000);
-      await room.until(() => [eager, ...others].every(({ rounds }) => rounds.length >= 4));
+      await room.until(() => [eager, ...others].every(({ rounds }) => rounds.length >= 3), 250);
       const firsts = others.map(({ rounds }) => rounds[0]?.startedAt ?? 0);
       expect(Math.max(...firsts)).toBeLessThanOrEqual(PERIOD_MS + 500);
       expect(Math.max(...firsts) - Math.min(...firsts)).toBeGreaterThan(PERIOD_MS / 10);

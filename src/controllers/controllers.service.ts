@@ -42,9 +42,12 @@ export class ControllersService {
   ) {}
 
   async list(principal: Principal): Promise<ControllerAnswer[]> {
-    const leases = await this.leases();
+    const [leases, stored] = await Promise.all([this.leases(), this.records.list()]);
+    const byName = new Map(stored.map((record) => [record.name, record]));
     return Promise.all(
-      this.manager.names.map(async (name) => this.show(principal, await this.recordOf(name), leases.get(name))),
+      this.manager.names.map(async (name) =>
+        this.show(principal, byName.get(name) ?? (await this.recordOf(name)), leases.get(name)),
+      ),
     );
   }
 

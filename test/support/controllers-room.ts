@@ -80,7 +80,7 @@ export async function openControllers(overrides: Partial<ControllersConfig> = {}
 
   /** Advances until the condition holds; tells how many milliseconds of fake time that took. */
   async function until(condition: () => boolean | Promise<boolean>, stepMs = STEP_MS): Promise<number> {
-    const giveUpAt = performance.now() + 10_000;
+    const giveUpAt = performance.now() + 20_000;
     for (let passedMs = 0; performance.now() < giveUpAt; passedMs += stepMs) {
       if (await condition()) return passedMs;
       await step(stepMs);
