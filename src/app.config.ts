@@ -6,12 +6,14 @@ import { controllersConfig } from './controllers/index.js';
 import { databaseConfig } from './database/index.js';
 import { egressConfig } from './egress/index.js';
 import { type HttpConfig, httpConfig } from './http/index.js';
+import { type JobsConfig, jobsConfig, jobsProblems } from './jobs/index.js';
 import { type LeaderElectionConfig, leaderElectionConfig, leaderElectionProblems } from './leader-election/index.js';
 import { lifecycleConfig } from './lifecycle/index.js';
 import { loggingConfig } from './logging/index.js';
 import { realtimeConfig } from './realtime/index.js';
 import type { Random } from './runtime/random.js';
 import { sealingConfig } from './sealing/index.js';
+import { type TenantsConfig, tenantsConfig, tenantsProblems } from './tenants/index.js';
 import { watchersConfig } from './watchers/index.js';
 
 /** Every slice, in the order of `.env.example`. */
@@ -27,6 +29,8 @@ export const CONFIG_SLICES: readonly ConfigSlice[] = [
   realtimeConfig,
   clusterHealthConfig,
   watchersConfig,
+  tenantsConfig,
+  jobsConfig,
   controllersConfig,
 ];
 
@@ -58,5 +62,7 @@ function crossProblems(loaded: LoadedConfig, random: Random): string[] {
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) problems.push(`CROWSNEST_API_KEYS: the name ${twice} stands twice`);
   problems.push(...leaderElectionProblems(slice<LeaderElectionConfig>(loaded, leaderElectionConfig)));
+  const tenants = slice<TenantsConfig>(loaded, tenantsConfig);
+  problems.push(...tenantsProblems(tenants), ...jobsProblems(slice<JobsConfig>(loaded, jobsConfig), tenants));
   return problems;
 }

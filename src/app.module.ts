@@ -7,6 +7,7 @@ import { DatabaseModule } from './database/index.js';
 import { EgressModule } from './egress/index.js';
 import { HealthModule } from './health/health.module.js';
 import { HttpModule } from './http/index.js';
+import { JobsModule } from './jobs/index.js';
 import { KubernetesModule } from './kubernetes/index.js';
 import { LeaderElectionModule } from './leader-election/index.js';
 import { LifecycleModule } from './lifecycle/index.js';
@@ -15,6 +16,7 @@ import { RealtimeModule } from './realtime/index.js';
 import { CLOCK, type Clock } from './runtime/clock.js';
 import { RANDOM, type Random } from './runtime/random.js';
 import { SealingModule } from './sealing/index.js';
+import { TenantsModule } from './tenants/index.js';
 import { WatchersModule } from './watchers/index.js';
 import { WorkflowsModule } from './workflows/index.js';
 
@@ -50,6 +52,8 @@ export class AppModule {
         ClusterHealthModule,
         WatchersModule,
         WorkflowsModule,
+        TenantsModule,
+        JobsModule,
         ControllersModule,
         HealthModule,
       ],

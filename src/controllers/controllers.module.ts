@@ -1,5 +1,6 @@
 import { Module, type Provider, type Type } from '@nestjs/common';
 import type { Registry } from 'prom-client';
+import { JobsModule } from '../jobs/index.js';
 import { LifecycleRegistry } from '../lifecycle/index.js';
 import { METRICS_REGISTRY } from '../metrics/index.js';
 import { ControllerManager } from './controller-manager.js';
@@ -10,9 +11,11 @@ import { ControllersController } from './controllers.controller.js';
 import { ControllersService } from './controllers.service.js';
 import { PrometheusControllerMetrics } from './prometheus-controller-metrics.js';
 import type { Reconciler } from './reconciler.js';
+import { JobRecoveryReconciler } from './reconcilers/job-recovery.reconciler.js';
+import { QueuePriorityReconciler } from './reconcilers/queue-priority.reconciler.js';
 
 /** Every reconciler there is; the rooms whose sweeps they call export what they need. */
-const RECONCILERS: readonly Type<Reconciler>[] = [];
+const RECONCILERS: readonly Type<Reconciler>[] = [JobRecoveryReconciler, QueuePriorityReconciler];
 
 const REGISTERED = Symbol('registered reconcilers');
 
@@ -32,6 +35,7 @@ const registered: Provider = {
 };
 
 @Module({
+  imports: [JobsModule],
   controllers: [ControllersController],
   providers: [
     ControllerManager,

@@ -1,0 +1,61 @@
+import { Module } from '@nestjs/common';
+import { LifecycleRegistry } from '../lifecycle/index.js';
+import { TenantsModule } from '../tenants/index.js';
+import { AGENT_DIRECTORY, noAgents } from './agent-directory.js';
+import { AgentJobsController } from './agent-jobs.controller.js';
+import { JobAnnouncer } from './job-announcer.js';
+import { JobChanges } from './job-changes.js';
+import { JobClaimsRepository } from './job-claims.repository.js';
+import { JobCollection } from './job-collection.js';
+import { JobDispatcher } from './job-dispatcher.js';
+import { JobEnqueue } from './job-enqueue.js';
+import { JobLeases } from './job-leases.js';
+import { JobReleasesRepository } from './job-releases.repository.js';
+import { JobReportsRepository } from './job-reports.repository.js';
+import { JobReports } from './job-reports.js';
+import { JobSlots } from './job-slots.js';
+import { JobStatsRepository } from './job-stats.repository.js';
+import { JobStreamTopics } from './job-stream-topics.js';
+import { JobSweeps } from './job-sweeps.js';
+import { JobsController } from './jobs.controller.js';
+import { JobsMetrics } from './jobs.metrics.js';
+import { JobsRepository } from './jobs.repository.js';
+import { JobsService } from './jobs.service.js';
+import { QueueOrderRepository } from './queue-order.repository.js';
+import { QueueOrder } from './queue-order.js';
+
+/** The job queue: enqueue, claim, report, and the sweeps that heal it. */
+@Module({
+  imports: [TenantsModule],
+  // `stats` and `claim` are no ids: the routes of agents have no GET, and those of users name `stats` first.
+  controllers: [JobsController, AgentJobsController],
+  providers: [
+    { provide: AGENT_DIRECTORY, useValue: noAgents },
+    JobAnnouncer,
+    JobChanges,
+    JobClaimsRepository,
+    JobCollection,
+    JobDispatcher,
+    JobEnqueue,
+    JobLeases,
+    JobReleasesRepository,
+    JobReports,
+    JobReportsRepository,
+    JobSlots,
+    JobStatsRepository,
+    JobStreamTopics,
+    JobSweeps,
+    JobsMetrics,
+    JobsRepository,
+    JobsService,
+    QueueOrder,
+    QueueOrderRepository,
+  ],
+  exports: [JobLeases, JobSweeps, QueueOrder],
+})
+export class JobsModule {
+  constructor(lifecycle: LifecycleRegistry, dispatcher: JobDispatcher, streams: JobStreamTopics) {
+    streams.register();
+    lifecycle.register('executor', dispatcher);
+  }
+}
