@@ -43,12 +43,15 @@ export function agent(letter: string, tenantId = 'default', labels: Record<strin
 /** All are there until they are told to be gone. */
 export class FakeAgents implements AgentDirectory {
   readonly away = new Set<string>();
+  /** The directory itself does not answer. */
+  isAway = false;
 
   find(): Promise<AgentIdentity | null> {
     return Promise.resolve(null);
   }
 
   gone(agentIds: readonly string[]): Promise<ReadonlySet<string>> {
+    if (this.isAway) return Promise.reject(new Error('the directory is away'));
     return Promise.resolve(new Set(agentIds.filter((id) => this.away.has(id))));
   }
 }
@@ -159,7 +162,9 @@ export function makeJobs(database: TestDatabase, clock: FakeClock, settings: Job
     changed,
     readiness,
     collection,
+    changes,
     claims,
+    releases,
     dispatcher,
     enqueue,
     reports,
@@ -191,6 +196,7 @@ export async function openJobRoom(settings: JobRoomSettings = {}) {
     clear: async (): Promise<void> => {
       replica.changed.length = 0;
       replica.agents.away.clear();
+      replica.agents.isAway = false;
       await replica.collection.documents.deleteMany({});
       await replica.tenants.repository.collection.deleteMany({ name: { $ne: 'default' } });
       await replica.tenants.repository.collection.updateMany({}, { $set: { clocks: {} } });
