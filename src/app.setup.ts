@@ -28,9 +28,13 @@ export async function createApp(options: AppOptions, logger: LoggerService): Pro
   const keyed = slice<AuthConfig>(options.config, authConfig).apiKeys !== undefined;
   const { allowedHosts, corsOrigins } = http;
   app.use(requestLog(options.clock, options.random));
-  // The service speaks plain HTTP; whoever puts TLS in front of it says what holds for his host.
-  const contentSecurityPolicy = { directives: { 'upgrade-insecure-requests': null } };
-  app.use(helmet({ contentSecurityPolicy, strictTransportSecurity: false }));
+  // Every asset is served here. Helmet's own choice lets fonts and styles come from anywhere.
+  const assets = { 'font-src': ["'self'"], 'style-src': ["'self'", "'unsafe-inline'"] };
+  // The service speaks plain HTTP, where browsers complain of these; whoever puts TLS in front says what holds for his host.
+  const ofTls = { strictTransportSecurity: false, crossOriginOpenerPolicy: false, originAgentCluster: false };
+  app.use(
+    helmet({ contentSecurityPolicy: { directives: { 'upgrade-insecure-requests': null, ...assets } }, ...ofTls }),
+  );
   app.use(
     siteGuard({
       loopbackOnly: !keyed && servesLoopbackOnly(options.config),

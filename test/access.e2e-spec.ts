@@ -24,13 +24,21 @@ interface Ids {
   workflow: string;
   resource: string;
   run: string;
+  /** Made anew for each call, by the viewer. */
+  ticket: string;
 }
 
 interface Expectation {
   readonly role: Role | 'public';
   /** Of the stored object that the route names, if it names one. */
   readonly path?: (ids: Ids) => string;
+  /** Names stored objects that are of one tenant, as `path` does. */
+  readonly query?: (ids: Ids) => string;
   readonly body?: (ids: Ids) => unknown;
+  /** Of a call that is allowed; 200 if absent. */
+  readonly status?: number;
+  /** Whether its body names stored objects that are of one tenant. */
+  readonly bodyIsOwned?: boolean;
 }
 
 const definition = (ids: Ids) => ({
@@ -73,6 +81,7 @@ const ROUTES: Record<string, Expectation> = {
     body: (ids) => ({ ...definition(ids), version: 99 }),
   },
   'DELETE /api/v1/workflows/{id}': { role: 'operator', path: (ids) => ids.workflow },
+  'POST /api/v1/workflows/{id}/validate': { role: 'operator', path: (ids) => ids.workflow },
   'POST /api/v1/workflows/{id}/execute': { role: 'operator', path: (ids) => ids.workflow },
   'GET /api/v1/workflows/{id}/runs': { role: 'viewer', path: (ids) => ids.workflow },
   'GET /api/v1/workflows/{id}/runs/{runId}': { role: 'viewer', path: (ids) => ids.workflow },
@@ -86,6 +95,16 @@ const ROUTES: Record<string, Expectation> = {
   'GET /api/v1/resources/{id}': { role: 'viewer', path: (ids) => ids.resource },
   'GET /api/v1/resources/{id}/history': { role: 'viewer', path: (ids) => ids.resource },
   'GET /api/v1/watchers': { role: 'viewer' },
+  'GET /api/v1/diagnostics/events': { role: 'admin' },
+  'GET /api/v1/diagnostics/subscriptions': { role: 'admin' },
+  'GET /api/v1/streams': { role: 'viewer', query: (ids) => `key=clusters&key=workflow:${ids.workflow}` },
+  'POST /api/v1/streams/tickets': {
+    role: 'viewer',
+    body: (ids) => ({ keys: ['clusters', `resource:${ids.resource}`] }),
+    bodyIsOwned: true,
+    status: 201,
+  },
+  'DELETE /api/v1/streams/tickets/{id}': { role: 'viewer', path: (ids) => ids.ticket, status: 204 },
   'GET /api/v1/streams/workflows/{id}': { role: 'viewer', path: (ids) => ids.workflow },
   'GET /api/v1/streams/resources/{id}': { role: 'viewer', path: (ids) => ids.resource },
   'GET /api/v1/streams/clusters': { role: 'viewer' },
@@ -117,7 +136,7 @@ describeRealCluster('access', (cluster) => {
     documented = Object.entries(paths).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     );
-    const made: Ids = { namespace: '', cluster: '', workflow: '', resource: '', run: '' };
+    const made: Ids = { namespace: '', cluster: '', workflow: '', resource: '', run: '', ticket: '' };
     const { server, caData, token } = cluster();
     const registered = { name: 'first', token: { server, caData, token } };
     made.cluster = String((await admin.must('POST', '/clusters', { body: registered }))['id']);
@@ -140,14 +159,19 @@ describeRealCluster('access', (cluster) => {
 
   async function call(client: ApiClient, route: string): Promise<number> {
     const [method = '', template = ''] = route.split(' ');
+    if (template.includes('/tickets/')) {
+      const { id } = await clients.viewer.must('POST', '/streams/tickets', { body: { keys: ['clusters'] } });
+      ids.ticket = String(id);
+    }
     const expectation = ROUTES[route];
     const path = template
       .replace('/api/v1', '')
       .replace('{id}', expectation?.path?.(ids) ?? '')
       .replace('{runId}', ids.run);
-    const query = path.startsWith('/streams') && !path.endsWith('stats') ? '?duration=10ms' : '';
+    const isStream = method === 'GET' && path.startsWith('/streams') && !path.endsWith('stats');
+    const query = [expectation?.query?.(ids) ?? '', isStream ? 'duration=10ms' : ''].filter(Boolean).join('&');
     const body = expectation?.body?.(ids);
-    const answer = await client.call(method, `${path}${query}`, body === undefined ? {} : { body });
+    const answer = await client.call(method, `${path}?${query}`, body === undefined ? {} : { body });
     return answer.status;
   }
 
@@ -174,8 +198,8 @@ describeRealCluster('access', (cluster) => {
   });
 
   it('shows another tenant nothing: what is not its own is not there', async () => {
-    for (const [route, { path }] of Object.entries(ROUTES)) {
-      if (path) expect([route, await call(clients.stranger, route)]).toEqual([route, 404]);
+    for (const [route, { path, query, bodyIsOwned }] of Object.entries(ROUTES)) {
+      if (path ?? query ?? bodyIsOwned) expect([route, await call(clients.stranger, route)]).toEqual([route, 404]);
     }
     for (const list of ['/clusters', '/workflows', '/resources', '/watchers']) {
       const { body } = await clients.stranger.call<{ items: unknown[] }>('GET', list);
@@ -188,11 +212,59 @@ describeRealCluster('access', (cluster) => {
   });
 
   it('lets a tenant use a route that reads with the least role, and the keeper of all tenants see everything', async () => {
-    for (const [route, { role }] of Object.entries(ROUTES)) {
+    for (const [route, { role, status = 200 }] of Object.entries(ROUTES)) {
       if (role !== 'viewer') continue;
-      expect([route, await call(clients.viewer, route)]).toEqual([route, 200]);
-      expect([route, await call(clients.everywhere, route)]).toEqual([route, 200]);
+      expect([route, await call(clients.viewer, route)]).toEqual([route, status]);
+      expect([route, await call(clients.everywhere, route)]).toEqual([route, status]);
     }
+  });
+
+  it('opens each stream key to its tenant only, for a stream as for a ticket', async () => {
+    const owned = [`workflow:${ids.workflow}`, `resource:${ids.resource}`, `cluster:${ids.cluster}`, `run:${ids.run}`];
+    const unknown = owned.map((key) => key.replace(/.{4}$/, '0000'));
+    const expected = (key: string, caller: keyof typeof clients): number => {
+      if (caller === 'nobody' || caller === 'wrong') return 401;
+      if (unknown.includes(key)) return 404;
+      return caller === 'stranger' && key !== 'clusters' ? 404 : 200;
+    };
+    for (const key of ['clusters', ...owned, ...unknown]) {
+      for (const caller of Object.keys(clients) as Array<keyof typeof clients>) {
+        const wanted = expected(key, caller);
+        const stream = await clients[caller].call('GET', `/streams?key=clusters&key=${key}&duration=10ms`);
+        expect([key, caller, stream.status]).toEqual([key, caller, wanted]);
+        const ticket = await clients[caller].call('POST', '/streams/tickets', { body: { keys: ['clusters', key] } });
+        expect([key, caller, ticket.status]).toEqual([key, caller, wanted === 200 ? 201 : wanted]);
+      }
+    }
+  });
+
+  it('lets a ticket read its keys with the rights of its tenant, and nothing else', async () => {
+    const { nobody, stranger, viewer } = clients;
+    const issue = async (client: ApiClient, keys: string[]): Promise<string> =>
+      String((await client.must('POST', '/streams/tickets', { body: { keys } }))['ticket']);
+    const key = `workflow:${ids.workflow}`;
+    const foreign = await issue(stranger, ['clusters']);
+    const clusters = await nobody.call<string>('GET', `/streams?ticket=${foreign}&duration=50ms`);
+    expect(clusters.status).toBe(200);
+    expect(clusters.body).not.toContain(ids.cluster);
+    for (const path of [
+      `/streams?key=${key}&`,
+      `/streams/workflows/${ids.workflow}?`,
+      '/streams?key=clusters&key=' + key + '&',
+    ]) {
+      const { status } = await nobody.call('GET', `${path}ticket=${await issue(stranger, ['clusters'])}&duration=10ms`);
+      expect([path, status]).toEqual([path, 404]);
+    }
+    // Only streams take tickets: every other route asks for a key.
+    const ticket = await issue(viewer, [key]);
+    for (const [route, { role }] of Object.entries(ROUTES)) {
+      if (role === 'public' || /^GET .*\/streams(?!\/stats)/.test(route)) continue;
+      const [method = '', template = ''] = route.split(' ');
+      const path = template.replace('/api/v1', '').replaceAll(/\{\w+\}/g, ids.workflow);
+      expect([route, (await nobody.call(method, `${path}?ticket=${ticket}`)).status]).toEqual([route, 401]);
+    }
+    const { status, body } = await nobody.call<string>('GET', `/streams?ticket=${ticket}&duration=50ms`);
+    expect([status, body.includes(key)]).toEqual([200, true]);
   });
 
   it('takes no tenant from the body of somebody who belongs to one', async () => {

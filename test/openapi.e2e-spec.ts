@@ -9,7 +9,7 @@ interface Schema {
 
 interface Operation {
   readonly summary?: string;
-  readonly parameters?: Array<{ name: string; schema?: { example?: unknown } }>;
+  readonly parameters?: Array<{ name: string; required?: boolean; schema?: { example?: unknown; type?: string } }>;
   readonly requestBody?: { content: Record<string, { schema: Schema }> };
   readonly responses: Record<string, { content?: Record<string, { schema: Schema }> }>;
 }
@@ -63,8 +63,8 @@ describe('the OpenAPI document', () => {
   });
 
   it('prefills the duration of streams, so that trying them ends', () => {
-    const streams = operations.filter(({ route }) => /streams\/(workflows|resources|clusters)/.test(route));
-    expect(streams.length).toBe(4);
+    const streams = operations.filter(({ route }) => /^GET .*\/streams(?!\/stats)/.test(route));
+    expect(streams.length).toBe(5);
     for (const { operation } of streams) {
       const duration = operation.parameters?.find(({ name }) => name === 'duration');
       expect(JSON.stringify(duration)).toContain('5s');
@@ -77,6 +77,10 @@ describe('the OpenAPI document', () => {
       if (!found) throw new Error(`the schema ${name} has no example`);
       return found;
     };
+    const keys = document.paths['/api/v1/streams']?.['get']?.parameters?.find(({ name }) => name === 'key');
+    expect(keys?.schema?.example).toEqual(['clusters']);
+    await api.must('GET', '/streams?key=clusters&duration=5ms');
+    await api.must('POST', '/streams/tickets', { body: example('CreateStreamTicket') });
     const cluster = await api.must('POST', '/clusters', { body: example('CreateCluster') });
     const clusterPath = `/clusters/${String(cluster['id'])}`;
     await api.must('PATCH', clusterPath, { body: example('UpdateCluster') });

@@ -1,16 +1,23 @@
 import { type CustomDecorator, type ExecutionContext, SetMetadata, createParamDecorator } from '@nestjs/common';
 import type { Principal, Role } from './principal.js';
+import type { Ticket } from './ticket-authority.js';
 
 export const ACCESS = 'crowsnest:access';
+
+export interface RoleOptions {
+  /** A ticket in the query, `?ticket=`, may stand in for the key. */
+  readonly orTicket?: boolean;
+}
 
 /**
  * What a route asks of its caller. `metrics`: viewer, or nobody where metrics are public. A route without is refused to
  * everybody.
  */
-export type Access = { readonly role: Role } | 'public' | 'metrics';
+export type Access = ({ readonly role: Role } & RoleOptions) | 'public' | 'metrics';
 
 /** The least role that may call the route. */
-export const Roles = (role: Role): CustomDecorator => SetMetadata(ACCESS, { role } satisfies Access);
+export const Roles = (role: Role, options: RoleOptions = {}): CustomDecorator =>
+  SetMetadata(ACCESS, { role, ...options } satisfies Access);
 
 /** No credential needed. */
 export const Public = (): CustomDecorator => SetMetadata(ACCESS, 'public' satisfies Access);
@@ -21,6 +28,8 @@ export const MetricsAccess = (): CustomDecorator => SetMetadata(ACCESS, 'metrics
 /** A request that the guard has let through. */
 export interface AuthenticatedRequest {
   principal?: Principal;
+  /** What the caller came with, if the route takes tickets; `principal` is then the ticket's. */
+  ticket?: Ticket;
 }
 
 /** The caller, put on the request by the guard. */
@@ -29,3 +38,9 @@ export const CurrentPrincipal = createParamDecorator((_: unknown, context: Execu
   if (!principal) throw new Error('a public route has no principal');
   return principal;
 });
+
+/** The ticket that the caller came with, put on the request by the guard. */
+export const CurrentTicket = createParamDecorator(
+  (_: unknown, context: ExecutionContext): Ticket | undefined =>
+    context.switchToHttp().getRequest<AuthenticatedRequest>().ticket,
+);

@@ -36,3 +36,8 @@ export function principalOf(keys: readonly ApiKey[], secret: string): Principal 
   for (const key of keys) if (timingSafeEqual(key.digest, digest)) found = key;
   return found && { kind: 'user', id: found.name, role: found.role, tenantId: found.tenantId };
 }
+
+/** Whether one of the keys still makes this principal: same name, role and tenant. */
+export function isConfigured(keys: readonly ApiKey[], { id, role, tenantId }: Principal): boolean {
+  return keys.some((key) => key.name === id && key.role === role && key.tenantId === tenantId);
+}

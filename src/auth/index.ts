@@ -1,4 +1,12 @@
-export { ACCESS, type Access, CurrentPrincipal, MetricsAccess, Public, Roles } from './access.decorators.js';
+export {
+  ACCESS,
+  type Access,
+  CurrentPrincipal,
+  CurrentTicket,
+  MetricsAccess,
+  Public,
+  Roles,
+} from './access.decorators.js';
 export { type AuthConfig, authConfig } from './auth.config.js';
 export { AuthModule } from './auth.module.js';
 export { isLoopbackAddress, isLoopbackHost } from './loopback.js';
@@ -14,3 +22,4 @@ export {
   isInScope,
   tenantFilter,
 } from './principal.js';
+export { type Ticket, type TicketAuthority, Tickets, ticketRefused } from './ticket-authority.js';

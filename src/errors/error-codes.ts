@@ -33,6 +33,7 @@ export const ERROR_CODES = {
   'job.limit': { status: 429, title: "The tenant's limit of jobs is reached" },
   'controller.paused': { status: 409, title: 'The controller is paused' },
   'stream.limit': { status: 429, title: 'Too many streams' },
+  'stream.ticket_refused': { status: 401, title: 'The ticket is not valid' },
   'service.draining': { status: 503, title: 'The service is shutting down' },
   'service.unavailable': { status: 503, title: 'The service is not available' },
   internal: { status: 500, title: 'Internal error' },

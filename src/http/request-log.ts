@@ -5,6 +5,8 @@ import type { Clock } from '../runtime/clock.js';
 import type { Random } from '../runtime/random.js';
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
+/** Belongs in the query, but a caller may put it where an id belongs. */
+const TICKET = /cst_[\w-]+/g;
 
 /**
  * Gives each request an id (the caller's `X-Request-Id` if it is sane), echoes it, and logs one line when the answer is
@@ -15,7 +17,7 @@ export function requestLog(clock: Clock, random: Random): RequestHandler {
   return (request, response, next) => {
     const given = request.get('x-request-id');
     const requestId = given !== undefined && REQUEST_ID.test(given) ? given : random.uuid();
-    const [path] = request.originalUrl.split('?', 1);
+    const path = request.originalUrl.split('?', 1)[0]?.replaceAll(TICKET, '[ticket]');
     const begun = clock.monotonic();
     response.set('X-Request-Id', requestId);
     requestContext.run({ requestId }, () => {

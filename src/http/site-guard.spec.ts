@@ -59,7 +59,10 @@ describe('siteGuard', () => {
 
   it('guards streams like mutations, and lets a page of another site read nothing else but public links', async () => {
     const foreign = { Host: 'localhost:3000', Origin: 'http://evil.example' };
-    expect(await status(true, foreign, 'get', '/api/v1/streams/workflows/1')).toBe(403);
+    for (const path of ['/api/v1/streams/workflows/1', '/api/v1/streams?key=clusters', '/API/v1/Streams/clusters']) {
+      expect([path, await status(true, foreign, 'get', path)]).toEqual([path, 403]);
+    }
+    expect(await status(true, foreign, 'get', '/api/v1/streamsandmore')).toBe(200);
     expect(await status(true, foreign, 'get', '/')).toBe(200);
   });
 });

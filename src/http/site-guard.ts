@@ -12,7 +12,7 @@ export interface SiteGuardOptions {
 
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 const CLUSTER_LOCAL = /^[a-z0-9-]+(\.[a-z0-9-]+\.svc(\.[a-z0-9.-]+)?)?$/;
-const STREAM = /^\/api\/v1\/(gateway\/)?streams\//;
+const STREAM = /^\/api\/v1\/(gateway\/)?streams(\/|$)/i;
 
 /**
  * Keeps other sites' pages out. `Host` is checked always, against DNS rebinding: an attacker's page can only name the

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { type JobRoom, PLATFORM_AGENT, makeJobs, openJobRoom } from '../../test/support/job-room.js';
+import { type JobRoom, PLATFORM_AGENT, makeJobs, openJobRoom, hexOf } from '../../test/support/job-room.js';
 import { ADMIN } from '../../test/support/tenant-room.js';
 import type { Principal } from '../auth/principal.js';
 
@@ -61,14 +61,12 @@ describe('enqueueing', () => {
       other.enqueue.enqueue(ADMIN, [request]),
       room.enqueue.enqueue(ADMIN, [request]),
     ]);
-    const ids = answers.flatMap((jobs) =>
-      jobs.filter(({ idempotencyKey }) => idempotencyKey).map(({ _id }) => `${_id}`),
-    );
+    const ids = answers.flatMap((jobs) => jobs.filter(({ idempotencyKey }) => idempotencyKey).map(hexOf));
     expect(ids).toHaveLength(4);
     expect(new Set(ids).size).toBe(1);
     expect(await count()).toBe(2);
     const [foreign] = await room.enqueue.enqueue(ADMIN, [{ ...request, tenantId: 'acme' }]);
-    expect(ids).not.toContain(`${foreign?._id}`);
+    expect(ids).not.toContain(hexOf(foreign));
   });
 
   it('knows only tenants that exist, and only its own for a key of one', async () => {
@@ -147,7 +145,7 @@ describe("a tenant's limits", () => {
     const [first, second] = await room.claim(PLATFORM_AGENT, { capacity: 10 });
     expect(await room.claim(PLATFORM_AGENT)).toEqual([]);
     await room.reports.complete(PLATFORM_AGENT, first?.id ?? '', first?.lease.token ?? '', null);
-    expect((await room.claim(PLATFORM_AGENT, { capacity: 10 })).map(({ id }) => id)).toEqual([`${urgent?._id}`]);
+    expect((await room.claim(PLATFORM_AGENT, { capacity: 10 })).map(({ id }) => id)).toEqual([hexOf(urgent)]);
     await room.reports.fail(
       PLATFORM_AGENT,
       second?.id ?? '',
@@ -170,7 +168,7 @@ describe("a tenant's limits", () => {
     expect(admitted.flat()).toHaveLength(7);
     expect(await states()).toMatchObject({ queued: 7, throttled: 13 });
     const slots = (await room.collection.documents.find({ state: 'queued' }).toArray()).map(({ slot }) => slot);
-    expect(slots.toSorted()).toEqual([0, 1, 2, 3, 4, 5, 6]);
+    expect(slots.toSorted((a = 0, b = 0) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6]);
   });
 
   it('that are set, lowered or lifted later hold from the next sweep on', async () => {
@@ -193,7 +191,7 @@ describe("a tenant's limits", () => {
       code: 'tenant.in_use',
       detail: 'the tenant acme still has 1 unfinished job',
     });
-    await room.service.cancel(ADMIN, `${job?._id}`);
+    await room.service.cancel(ADMIN, hexOf(job));
     await room.tenants.service.delete(ADMIN, id);
     expect(await count()).toBe(0);
   });

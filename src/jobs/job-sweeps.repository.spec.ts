@@ -8,6 +8,7 @@ import {
   agent,
   makeJobs,
   openJobRoom,
+  hexOf,
 } from '../../test/support/job-room.js';
 import { ADMIN } from '../../test/support/tenant-room.js';
 import type { JobDocument } from './job.document.js';
@@ -88,7 +89,7 @@ describe('job recovery', () => {
 
   it('expires what waited too long, and starts the count again after a retry', async () => {
     const [job] = await room.add();
-    const id = `${job?._id}`;
+    const id = hexOf(job);
     await room.clock.advance(50 * MINUTE);
     const { token } = await room.claimOne(PLATFORM_AGENT);
     await room.reports.fail(PLATFORM_AGENT, id, token, { code: null, message: 'x' }, true);

@@ -1,6 +1,14 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { type JobRoom, HELD, NEVER, PLATFORM_AGENT, makeJobs, openJobRoom } from '../../test/support/job-room.js';
+import {
+  type JobRoom,
+  HELD,
+  NEVER,
+  PLATFORM_AGENT,
+  makeJobs,
+  openJobRoom,
+  hexOf,
+} from '../../test/support/job-room.js';
 import { ADMIN } from '../../test/support/tenant-room.js';
 import { rankOf } from './rank.js';
 
@@ -145,7 +153,7 @@ describe('fairness between tenants', () => {
       // As many come in as are served: without ageing the poor one would never be the first.
       await room.add({ tenantId: 'rich', priority: 100 }, 2);
       const taken = await room.claim(PLATFORM_AGENT, { capacity: 2 });
-      if (taken.some(({ id }) => id === `${poor?._id}`)) {
+      if (taken.some(({ id }) => id === hexOf(poor))) {
         servedAfterMs = minute * MINUTE;
         break;
       }

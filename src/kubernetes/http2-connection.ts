@@ -1,4 +1,5 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2';
+import { PassThrough, type Readable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { Clock, Timer } from '../runtime/clock.js';
 import { type ApiConnection, ConnectionCut, type Exchange, type ExchangeRequest } from './api-connection.js';
@@ -121,7 +122,7 @@ export class Http2Connection implements ApiConnection {
         resolve({
           status: Number(headers[':status']),
           headers,
-          body: stream,
+          body: bodyOf(stream),
           // Node ends the readable side of a cut stream as if the server had ended it.
           isComplete: () =>
             this.lastError === undefined && !stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR,
@@ -163,4 +164,21 @@ export class Http2Connection implements ApiConnection {
     const why = cause instanceof Error ? ` (${cause.message})` : '';
     return new ConnectionCut(`${message}${why}`, unprocessed, cause);
   }
+}
+
+/**
+ * The answer as a stream of its own. An HTTP/2 stream calls itself `closed` once its last frame is there, whether it was
+ * read or not, and `for await` and `pipeline` take what is closed before they begin for broken off: seen on Node 24 when
+ * the whole answer comes in one piece.
+ */
+function bodyOf(stream: ClientHttp2Stream): Readable {
+  const body = new PassThrough();
+  // A failure is the reader's to see; without a listener it would end the process.
+  body.on('error', () => undefined);
+  body.once('close', () => stream.destroy());
+  stream.once('error', (error) => body.destroy(error));
+  stream.once('close', () => {
+    if (!stream.readableEnded) body.destroy(new ConnectionCut('the connection broke within the answer', false));
+  });
+  return stream.pipe(body);
 }

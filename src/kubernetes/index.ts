@@ -1,4 +1,5 @@
 export { type CheckedClusterAccess, type GivenClusterAccess, checkAccess } from './access-checks.js';
+export { type AskedAccess, isAllowed, ownUserName } from './access-reviews.js';
 export { type FieldConflict, type Refusal } from './apply-refusal.js';
 export {
   type ClusterAccess,
@@ -31,6 +32,7 @@ export {
 export { KubernetesModule } from './kubernetes.module.js';
 export { LIST_PAGE_SIZE, type ListOptions, type ObjectPage, listObjects } from './list-objects.js';
 export { type FieldManager, managerNames, managersOf } from './managed-fields.js';
+export { type NamespaceState, readNamespace } from './namespaces.js';
 export { type KubernetesObject, type ManagedFieldsEntry, type ObjectMeta, type OwnerReference } from './object-meta.js';
 export { serverVersion } from './server-version.js';
 export { PodServiceAccount } from './service-account.js';

@@ -27,7 +27,7 @@ export interface ApplyOptions {
   readonly manifest: Readonly<Record<string, unknown>>;
   /** What `getMetadata` found: exactly that object is changed. undefined: only a creation is meant. */
   readonly existing: ObjectMeta | undefined;
-  /** Everything is checked and answered, nothing is stored. */
+  /** Everything is checked and answered, nothing is stored. Without a new version, `configured` is told as `unchanged`. */
   readonly dryRun?: boolean;
   readonly signal?: AbortSignal;
 }

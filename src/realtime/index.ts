@@ -1,7 +1,14 @@
-export type { BusEvent } from './bus/bus-event.js';
-export { type BusStats, EventBus, type Subscription } from './bus/event-bus.js';
+export type { BusEvent, PublishOptions } from './bus/bus-event.js';
+export type { BusStats, SubscriptionState, SubscriptionStats } from './bus/bus-stats.js';
+export type { CriticalDrop } from './bus/drop-reporter.js';
+export { EventBus } from './bus/event-bus.js';
+export type { RecentEventsQuery } from './bus/event-history.js';
 export type { EventMap, EventType } from './bus/event-map.js';
-export type { OverflowPolicy, SubscribeOptions } from './bus/event-subscription.js';
+export { RequestOver, type RequestResult } from './bus/gathering.js';
+export { LEADERSHIP, type Leadership, alwaysLeader } from './bus/leadership.js';
+export type { AnswerOf, RequestMap, RequestOf, RequestType } from './bus/request-map.js';
+export { EventBusPaused, type RequestOptions, type RespondOptions } from './bus/scatter-gather.js';
+export type { EndReason, OverflowPolicy, SubscribeOptions, Subscription } from './bus/subscribe-options.js';
 export { type RealtimeConfig, realtimeConfig } from './realtime.config.js';
 export { RealtimeModule } from './realtime.module.js';
 export { SseBroadcaster, type StreamStats } from './streams/sse-broadcaster.js';

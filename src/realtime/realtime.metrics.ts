@@ -1,7 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import { METRICS_REGISTRY } from '../metrics/metrics-registry.js';
-import { EventBus, type SubscriptionStats } from './bus/event-bus.js';
+import type { SubscriptionStats } from './bus/bus-stats.js';
+import { EventBus } from './bus/event-bus.js';
 import { SseBroadcaster, type StreamStats } from './streams/sse-broadcaster.js';
 
 /** One value, or one for each value of the label. */
@@ -20,51 +21,33 @@ export class RealtimeMetrics {
   }
 
   private measureEvents(): void {
+    const { bus } = this;
     const by = (pick: (stats: SubscriptionStats) => number) => (): Sample =>
-      [...this.bus.stats().subscriptions].map(([name, stats]) => [name, pick(stats)] as const);
+      [...bus.stats().subscriptions].map(([name, stats]) => [name, pick(stats)] as const);
+    const perSubscription = (
+      kind: 'counter' | 'gauge',
+      name: string,
+      help: string,
+      pick: (stats: SubscriptionStats) => number,
+    ): void => this[kind](name, help, by(pick), 'subscription');
 
-    this.counter('event_published_total', 'Events published on the bus', () => this.bus.stats().published, 'type');
-    this.counter(
-      'event_unrouted_total',
-      'Events lost around the start and stop of the bus',
-      () => this.bus.stats().unrouted,
-    );
-    this.gauge(
-      'event_subscriptions',
-      'Open subscriptions',
-      by((stats) => stats.active),
-      'subscription',
-    );
-    this.gauge(
-      'event_queue_length',
-      'Events that wait for a handler',
-      by((stats) => stats.depth),
-      'subscription',
-    );
-    this.counter(
-      'event_handled_total',
-      'Events given to a handler',
-      by((stats) => stats.handled),
-      'subscription',
-    );
-    this.counter(
-      'event_dropped_total',
-      'Events lost to a full queue',
-      by((stats) => stats.dropped),
-      'subscription',
-    );
-    this.counter(
-      'event_coalesced_total',
-      'Superseded states left out',
-      by((stats) => stats.coalesced),
-      'subscription',
-    );
-    this.counter(
-      'event_handler_errors_total',
-      'Events whose handler failed',
-      by((stats) => stats.errors),
-      'subscription',
-    );
+    this.counter('event_published_total', 'Events published on the bus', () => bus.stats().published, 'type');
+    this.counter('event_unrouted_total', 'Events lost around start and stop of the bus', () => bus.stats().unrouted);
+    const losses = (): Sample => {
+      const { critical, observability } = bus.stats().dropped;
+      return Object.entries({ critical, observability });
+    };
+    this.counter('event_losses_total', 'Events lost, by whether that may happen', losses, 'importance');
+    this.gauge('event_buffered', 'Events kept while the bus is paused', () => bus.stats().buffer.length);
+    this.gauge('event_retained_keys', 'Keys whose last state is kept for a leader', () => bus.stats().retained.keys);
+    perSubscription('gauge', 'event_subscriptions', 'Open subscriptions', (stats) => stats.active);
+    perSubscription('gauge', 'event_queue_length', 'Events that wait for a handler', (stats) => stats.depth);
+    perSubscription('gauge', 'event_queue_high_water', 'The most that ever waited', (stats) => stats.highWater);
+    perSubscription('gauge', 'event_lag_seconds', 'Age of the oldest that waits', (stats) => stats.lagMs / 1_000);
+    perSubscription('counter', 'event_handled_total', 'Events given to a handler', (stats) => stats.handled);
+    perSubscription('counter', 'event_dropped_total', 'Events lost to a full queue', (stats) => stats.dropped);
+    perSubscription('counter', 'event_superseded_total', 'States left out for later ones', (stats) => stats.superseded);
+    perSubscription('counter', 'event_handler_errors_total', 'Events whose handler failed', (stats) => stats.errors);
   }
 
   private measureStreams(): void {

@@ -1,20 +1,50 @@
 import { Global, Module } from '@nestjs/common';
+import { MongooseModule } from '@nestjs/mongoose';
+import { AuthModule, Tickets } from '../auth/index.js';
 import { LifecycleRegistry } from '../lifecycle/lifecycle-registry.js';
+import { CriticalDropLog } from './critical-drop-log.js';
 import { EventBus } from './bus/event-bus.js';
+import { LEADERSHIP, alwaysLeader } from './bus/leadership.js';
+import { DiagnosticsController } from './diagnostics/diagnostics.controller.js';
 import { RealtimeMetrics } from './realtime.metrics.js';
 import { RealtimeRunnable } from './realtime.runnable.js';
 import { SseBroadcaster } from './streams/sse-broadcaster.js';
 import { StreamsController } from './streams/streams.controller.js';
+import { streamTicketSchema } from './tickets/stream-ticket.schema.js';
+import { StreamTicketsController } from './tickets/stream-tickets.controller.js';
+import { StreamTicketsRepository } from './tickets/stream-tickets.repository.js';
+import { StreamTicketsService } from './tickets/stream-tickets.service.js';
+import { TicketStreams } from './tickets/ticket-streams.js';
 
 /** Events between the rooms, and their way to browsers. */
 @Global()
 @Module({
-  controllers: [StreamsController],
-  providers: [EventBus, SseBroadcaster, RealtimeRunnable, RealtimeMetrics],
+  imports: [AuthModule, MongooseModule.forFeature([{ name: 'StreamTicket', schema: streamTicketSchema }])],
+  controllers: [StreamsController, StreamTicketsController, DiagnosticsController],
+  providers: [
+    { provide: LEADERSHIP, useValue: alwaysLeader },
+    EventBus,
+    SseBroadcaster,
+    RealtimeRunnable,
+    RealtimeMetrics,
+    CriticalDropLog,
+    StreamTicketsRepository,
+    StreamTicketsService,
+    TicketStreams,
+  ],
   exports: [EventBus, SseBroadcaster],
 })
 export class RealtimeModule {
-  constructor(lifecycle: LifecycleRegistry, runnable: RealtimeRunnable) {
+  constructor(
+    lifecycle: LifecycleRegistry,
+    runnable: RealtimeRunnable,
+    tickets: Tickets,
+    authority: StreamTicketsService,
+    ticketStreams: TicketStreams,
+  ) {
     lifecycle.register('streams', runnable);
+    tickets.register(authority);
+    // A later phase of the stop: the streams have ended, and what they left to store is stored before the database closes.
+    lifecycle.register('http', ticketStreams);
   }
 }

@@ -71,8 +71,12 @@ export class WatcherManager implements Runnable {
   async start(): Promise<void> {
     if (this.abort) return;
     this.abort = new AbortController();
-    this.subscription = this.bus.subscribe('watchers', ['cluster.changed'], ({ payload }) =>
-      this.clusterChanged(payload.clusterId, payload.change),
+    // It misses nothing by coming after the start of the bus, for it now reads everything.
+    this.subscription = this.bus.subscribe(
+      'watchers',
+      ['cluster.changed'],
+      ({ payload }) => this.clusterChanged(payload.clusterId, payload.change),
+      { lateByDesign: true },
     );
     this.requestReload();
     await this.loop;

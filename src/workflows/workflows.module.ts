@@ -18,6 +18,15 @@ import { RunsRepository } from './runs/runs.repository.js';
 import { RunsController } from './runs.controller.js';
 import { RunsMetrics } from './runs.metrics.js';
 import { RunsService } from './runs.service.js';
+import { DryRunValidator } from './validation/dry-run-validator.js';
+import { NamespacesValidator } from './validation/namespaces-validator.js';
+import { OwnershipValidator } from './validation/ownership-validator.js';
+import { ReachabilityValidator } from './validation/reachability-validator.js';
+import { RightsValidator } from './validation/rights-validator.js';
+import { SchemaValidator } from './validation/schema-validator.js';
+import { ValidationController } from './validation/validation.controller.js';
+import { ValidatorResponders } from './validation/validator-responders.js';
+import { WorkflowValidation } from './validation/workflow-validation.js';
 import { WorkflowClusterUsage } from './workflow-cluster-usage.js';
 import { WorkflowList } from './workflow-list.js';
 import { WorkflowRemoval } from './workflow-removal.js';
@@ -41,26 +50,34 @@ import { WorkflowsService } from './workflows.service.js';
     ClusterHealthModule,
     WatchersModule,
   ],
-  controllers: [WorkflowsController, RunsController],
+  controllers: [WorkflowsController, RunsController, ValidationController],
   providers: [
     ApplyNode,
     ArchiveRun,
     AttemptsFactory,
     DeleteNode,
+    DryRunValidator,
     ExecuteRun,
     GoneWait,
     HealthWait,
     InventoryRepository,
+    NamespacesValidator,
+    OwnershipValidator,
+    ReachabilityValidator,
+    RightsValidator,
     RunExecutor,
     RunsMetrics,
     RunsRepository,
     RunsService,
+    SchemaValidator,
+    ValidatorResponders,
     WorkflowClusterUsage,
     WorkflowList,
     WorkflowRemoval,
     WorkflowSecrets,
     WorkflowStatuses,
     WorkflowStreamTopic,
+    WorkflowValidation,
     WorkflowsMetrics,
     WorkflowsRepository,
     WorkflowsService,

@@ -70,6 +70,26 @@ export function objectServerContract(name: string, open: () => Promise<ObjectSer
       expect((await read('taken'))?.resourceVersion).toBe(existing.resourceVersion);
     });
 
+    it('answers a dry run as it would the apply, and stores nothing of it', async () => {
+      const dryRun = async (object: string, data: Record<string, string>) =>
+        applyObject(subject().api, at(object), {
+          manifest: manifest(data),
+          existing: await read(object),
+          dryRun: true,
+        });
+      expect(await dryRun('tried', { color: 'blue' })).toMatchObject({ outcome: 'created' });
+      expect(await read('tried')).toBeUndefined();
+      await apply('tried', { color: 'blue' });
+      const stored = await read('tried');
+      expect(await dryRun('tried', { color: 'red' })).toMatchObject({ metadata: { uid: stored?.uid } });
+      expect(await read('tried')).toEqual(stored);
+      await subject().setData('tried', 'somebody', 'color', 'green');
+      expect(await dryRun('tried', { color: 'red' })).toMatchObject({
+        outcome: 'conflict',
+        conflicts: [{ manager: 'somebody', field: '.data.color' }],
+      });
+    });
+
     it('names the manager and the field of a conflict, and knows the owners of fields', async () => {
       await apply('contested', { color: 'blue', size: 'small' });
       await subject().setData('contested', 'somebody', 'color', 'red');

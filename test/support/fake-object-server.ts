@@ -57,8 +57,9 @@ export class FakeObjectServer implements KubernetesApi {
   async call<T>(call: ApiCall): Promise<ApiResponse<T>> {
     await this.onCall(call);
     call.signal?.throwIfAborted();
-    const body = this.answer(call);
-    if (call.method !== 'GET') this.onChanged(call);
+    const isDryRun = call.query?.['dryRun'] === 'All';
+    const body = isDryRun ? this.answerOnly(call) : this.answer(call);
+    if (call.method !== 'GET' && !isDryRun) this.onChanged(call);
     return { status: 200, body: body as T, warnings: [] };
   }
 
@@ -98,6 +99,25 @@ export class FakeObjectServer implements KubernetesApi {
   /** Another client deletes an object, finalizers or not. */
   remove(path: string): void {
     this.objects.delete(path);
+  }
+
+  /** What a change would be answered, without it. */
+  private answerOnly(call: ApiCall): unknown {
+    const existing = this.objects.get(call.path);
+    // Not by structuredClone, whose objects are of another realm than the test's and equal none of its.
+    const before = existing && {
+      ...existing,
+      values: new Map(existing.values),
+      owners: existing.owners.map((owner) => ({ ...owner, fields: new Set(owner.fields) })),
+    };
+    const { versions, uids } = this;
+    try {
+      return this.answer(call);
+    } finally {
+      if (before === undefined) this.objects.delete(call.path);
+      else this.objects.set(call.path, before);
+      Object.assign(this, { versions, uids });
+    }
   }
 
   private answer({ method, path, body }: ApiCall): unknown {

@@ -16,7 +16,9 @@ export class FakeStreamClient extends Writable {
   readonly parser = new EventStreamParser();
   readonly req = { httpVersionMajor: 1, method: 'GET', socket: { destroyed: false } };
   private stuck = false;
-  private held: (() => void) | undefined;
+  private held: { readonly chunk: Buffer; readonly take: () => void } | undefined;
+  /** Of the head, once it is written. */
+  status: number | undefined;
 
   constructor(highWaterMark = 64 * 1_024) {
     super({ highWaterMark });
@@ -31,7 +33,10 @@ export class FakeStreamClient extends Writable {
     return this.stuck;
   }
 
-  writeHead(): this {
+  removeHeader(): void {}
+
+  writeHead(status: number): this {
+    this.status = status;
     return this;
   }
 
@@ -40,7 +45,7 @@ export class FakeStreamClient extends Writable {
       this.parser.push(chunk);
       done();
     };
-    if (this.stuck) this.held = take;
+    if (this.stuck) this.held = { chunk, take };
     else take();
   }
 
@@ -53,14 +58,22 @@ export class FakeStreamClient extends Writable {
     this.stuck = false;
     const { held } = this;
     this.held = undefined;
-    held?.();
+    held?.take();
   }
 
   /** Reads what was held, and stops again. */
   readOnce(): void {
     const { held } = this;
     this.held = undefined;
-    held?.();
+    held?.take();
+  }
+
+  /** The connection breaks: of what was held so much of it, from 0 to 1, still came through. */
+  cut(share: number): void {
+    const chunk = this.held?.chunk;
+    this.held = undefined;
+    if (chunk) this.parser.push(chunk.subarray(0, Math.floor(chunk.length * share)));
+    this.destroy();
   }
 
   get events(): (Envelope & { readonly id: string })[] {

@@ -1,3 +1,4 @@
+import type { Types } from 'mongoose';
 import { Registry } from 'prom-client';
 import type { Principal } from '../../src/auth/principal.js';
 import type { AgentDirectory, AgentIdentity } from '../../src/jobs/agent-directory.js';
@@ -38,6 +39,11 @@ export const HELD = { assertHeld: (): void => undefined };
 /** `letter` makes the id. */
 export function agent(letter: string, tenantId = 'default', labels: Record<string, string> = {}): AgentIdentity {
   return { id: Buffer.from(letter.padEnd(12, '.')).toString('hex'), tenantId, labels, schedulable: true };
+}
+
+export function hexOf(document: { readonly _id: Types.ObjectId } | undefined): string {
+  if (!document) throw new Error('there is no such document');
+  return document._id.toHexString();
 }
 
 /** All are there until they are told to be gone. */

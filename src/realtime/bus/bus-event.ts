@@ -7,9 +7,18 @@ export type BusEvent<T extends EventType = EventType> = {
     readonly payload: EventMap[K];
     /** Order of publication, from 1, without gaps for the whole bus. */
     readonly sequence: number;
-    /** Milliseconds since the epoch, when it was published. */
+    /** Milliseconds since the epoch, when it was published; the same for a burst within one turn. */
     readonly timestamp: number;
-    /** Present if the event is a state: a later event with this key makes it superfluous. */
-    readonly coalesceKey?: string;
+    /** Present if the event is a state: a later event of this type with this key makes it superfluous. */
+    readonly coalesceKey?: string | undefined;
+    /** True of the last event of its key: there is no state any more. */
+    readonly tombstone?: boolean | undefined;
   };
 }[T];
+
+export interface PublishOptions {
+  /** Makes the event a state, superseded by the next one of the type with this key. */
+  readonly coalesceKey?: string;
+  /** Says that the thing behind the key is gone: its retained state is forgotten. */
+  readonly tombstone?: boolean;
+}

@@ -1,20 +1,12 @@
-import '../../../test/support/quiet-logger.js';
+import { getEventListeners } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { FakeClock, settle } from '../../../test/support/fake-clock.js';
-import { EventBus } from './event-bus.js';
-
-declare module './event-map.js' {
-  interface EventMap {
-    'spec.fact': { readonly n: number };
-    'spec.state': { readonly n: number };
-  }
-}
-
-const NEVER = new AbortController().signal;
+import { makeBusRoom, NEVER } from '../../../test/support/bus-room.js';
+import { settle } from '../../../test/support/fake-clock.js';
+import type { EventBus } from './event-bus.js';
 
 function makeBus(eventBufferSize = 1_000): EventBus {
-  return new EventBus(new FakeClock(), { eventBufferSize });
+  return makeBusRoom({ eventBufferSize }).bus;
 }
 
 async function startedBus(): Promise<EventBus> {
@@ -197,7 +189,7 @@ describe('EventBus', () => {
     await settle();
     expect(seen).toEqual([0, 8, 9, 10]);
     expect(dropped).toEqual([7]);
-    expect(bus.stats().subscriptions.get('slow')).toMatchObject({ dropped: 7, coalesced: 0, handled: 4, depth: 0 });
+    expect(bus.stats().subscriptions.get('slow')).toMatchObject({ dropped: 7, superseded: 0, handled: 4, depth: 0 });
   });
 
   it('leaves nothing behind after unsubscribe or abort', async () => {
@@ -219,6 +211,15 @@ describe('EventBus', () => {
     expect(bus.stats().subscriptions.get('second')).toMatchObject({ active: 0, depth: 0 });
     expect(bus.subscribe('late', ['spec.fact'], () => undefined, { signal: abort.signal }).closed).toBe(true);
     expect(bus.publish('spec.fact', { n: 3 })).toBe(0);
+  });
+
+  it('lets go of the signal of who unsubscribes', async () => {
+    const bus = await startedBus();
+    const { signal } = new AbortController();
+    const subscription = bus.subscribe('first', ['spec.fact'], () => undefined, { signal });
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    subscription.unsubscribe();
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
   });
 
   it('stops after everything was handled, also what handlers published meanwhile', async () => {

@@ -1,34 +1,27 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { Subject } from 'rxjs';
 import { CLOCK, type Clock } from '../../runtime/clock.js';
 import type { Runnable } from '../../runtime/runnable.js';
-import type { BusEvent } from './bus-event.js';
-import type { EventMap, EventType } from './event-map.js';
-import { EventSubscription, type SubscribeOptions, type SubscriptionTotals } from './event-subscription.js';
 import { type RealtimeConfig, realtimeConfig } from '../realtime.config.js';
+import type { BusEvent, PublishOptions } from './bus-event.js';
+import type { BusStats, SubscriptionState } from './bus-stats.js';
+import { DrainSchedule } from './drain-schedule.js';
+import { type CriticalDrop, DropReporter } from './drop-reporter.js';
+import { EventBuffer } from './event-buffer.js';
+import { type EventChannel, EventChannels } from './event-channels.js';
+import { EventHistory, type RecentEventsQuery } from './event-history.js';
+import type { EventMap, EventType } from './event-map.js';
+import { EventSubscription } from './event-subscription.js';
+import type { RequestResult } from './gathering.js';
+import { LEADERSHIP, type Leadership, alwaysLeader } from './leadership.js';
+import type { AnswerOf, RequestOf, RequestType } from './request-map.js';
+import { RetainedState } from './retained-state.js';
+import { type RequestOptions, type RespondOptions, ScatterGather } from './scatter-gather.js';
+import type { SubscribeOptions, Subscription } from './subscribe-options.js';
+import { SubscriptionRegistry } from './subscription-registry.js';
 
-/** What `subscribe` returns. */
-export interface Subscription {
-  readonly name: string;
-  readonly types: readonly EventType[];
-  readonly closed: boolean;
-  /** Events that wait for the handler. */
-  readonly depth: number;
-  unsubscribe(): void;
-}
+type BusConfig = Pick<RealtimeConfig, 'eventBufferSize'> & Partial<RealtimeConfig>;
 
-export interface SubscriptionStats extends SubscriptionTotals {
-  active: number;
-  depth: number;
-}
-
-export interface BusStats {
-  readonly published: ReadonlyMap<EventType, number>;
-  /** By name of the subscription; `active` and `depth` are of those that are open. */
-  readonly subscriptions: ReadonlyMap<string, Readonly<SubscriptionStats>>;
-  /** Events lost because too many were published before `start`, or because they were published after `stop`. */
-  readonly unrouted: number;
-}
+const NO_OPTIONS: PublishOptions = {};
 
 /**
  * Typed events between the rooms of this process.
@@ -41,32 +34,68 @@ export interface BusStats {
 export class EventBus implements Runnable {
   readonly name = 'event bus';
   private readonly log = new Logger(EventBus.name);
-  private readonly subjects = new Map<EventType, Subject<BusEvent>>();
-  private readonly subscriptions = new Set<EventSubscription>();
-  private readonly totals = new Map<string, SubscriptionTotals>();
-  private readonly published = new Map<EventType, number>();
+  private readonly channels = new EventChannels();
+  private readonly drops = new DropReporter((error) => this.registry.failed({ name: 'critical drops' }, error));
+  private readonly warned = new Set<string>();
+  private readonly buffer: EventBuffer;
+  private readonly retained: RetainedState;
+  private readonly history: EventHistory;
+  private readonly schedule: DrainSchedule;
+  private readonly registry: SubscriptionRegistry;
+  private readonly requests: ScatterGather;
   private state: 'buffering' | 'running' | 'stopped' = 'buffering';
-  private buffer: BusEvent[] = [];
-  private unrouted = 0;
   private sequence = 0;
-  private taken = 0;
+  /** Events that waited in the buffer at the stop, or were published after it. */
+  private tooLate = 0;
 
   constructor(
     @Inject(CLOCK) private readonly clock: Clock,
-    @Inject(realtimeConfig.token) private readonly config: Pick<RealtimeConfig, 'eventBufferSize'>,
-  ) {}
+    @Inject(realtimeConfig.token) config: BusConfig,
+    @Inject(LEADERSHIP) leadership: Leadership = alwaysLeader,
+  ) {
+    const { eventBufferSize, eventRetainedKeys = 10_000, eventHistorySize = 1_000 } = config;
+    this.buffer = new EventBuffer(eventBufferSize);
+    this.retained = new RetainedState(eventRetainedKeys);
+    this.history = new EventHistory(eventHistorySize);
+    this.schedule = new DrainSchedule(clock);
+    const { schedule, channels, retained, drops } = this;
+    const replayLimit = Math.max(eventBufferSize, eventRetainedKeys);
+    this.registry = new SubscriptionRegistry({ schedule, channels, retained, drops, leadership, replayLimit });
+    this.requests = new ScatterGather(this, clock, config.eventRequestTimeoutMs ?? 10_000);
+  }
+
+  /** Whether events are kept instead of delivered: before `start` and after `pause`. */
+  get isPaused(): boolean {
+    return this.state === 'buffering';
+  }
+
+  /** Why nothing is delivered now; `undefined` while events are. */
+  get halted(): 'paused' | 'stopped' | undefined {
+    if (this.state === 'running') return undefined;
+    return this.state === 'stopped' ? 'stopped' : 'paused';
+  }
 
   /**
-   * Tells the event to the subscriptions of its type and returns how many took it; 0 until `start`, when it is kept
-   * and told first. With `coalesceKey` the event is a state, superseded by the next one of that key.
+   * Tells the event to the subscriptions of its type and returns how many took it; 0 while the bus is paused or not
+   * started, when it is kept and told first. With `coalesceKey` the event is a state, superseded by the next one of the
+   * type with that key.
    */
-  publish<T extends EventType>(type: T, payload: EventMap[T], options: { coalesceKey?: string } = {}): number {
+  publish<T extends EventType>(type: T, payload: EventMap[T], options: PublishOptions = NO_OPTIONS): number {
+    const channel = this.channels.of(type);
+    channel.published += 1;
     this.sequence += 1;
-    this.published.set(type, (this.published.get(type) ?? 0) + 1);
-    const event = { type, payload, sequence: this.sequence, timestamp: this.clock.now(), ...options } as BusEvent;
-    if (this.state === 'running') return this.deliver(event);
+    const event = {
+      type,
+      payload,
+      sequence: this.sequence,
+      timestamp: this.schedule.now(),
+      coalesceKey: options.coalesceKey,
+      tombstone: options.tombstone,
+    } as BusEvent;
+    this.history.add(event);
+    if (this.state === 'running') return this.deliver(channel, event);
     if (this.state === 'buffering') this.keep(event);
-    else this.unrouted += 1;
+    else this.tooLate += 1;
     return 0;
   }
 
@@ -82,38 +111,68 @@ export class EventBus implements Runnable {
     handler: (event: BusEvent<T>) => void | Promise<void>,
     options: SubscribeOptions = {},
   ): Subscription {
-    const onEnd: (() => void)[] = [];
-    const subscription = new EventSubscription(name, types, handler as (event: BusEvent) => void, options, {
-      totals: this.totalsOf(name),
-      onError: (error, event) =>
-        this.log.error({ message: 'an event handler failed', subscription: name, eventType: event?.type, error }),
-      onEnd: () => onEnd.forEach((end) => end()),
-    });
-    if (subscription.closed) return subscription;
-    for (const type of new Set(types)) {
-      const inner = this.subjectOf(type).subscribe((event) => {
-        if (subscription.offer(event)) this.taken += 1;
-      });
-      onEnd.push(() => inner.unsubscribe());
-    }
-    this.subscriptions.add(subscription);
-    onEnd.push(() => this.subscriptions.delete(subscription));
+    const own = handler as (event: BusEvent) => unknown;
+    const subscription = new EventSubscription(name, [...new Set(types)], own, options, this.registry);
+    if (options.leaderOnly) this.retain(types);
+    else if (!options.lossy && !options.lateByDesign) this.warnIfLate(name, types);
+    this.registry.add(subscription);
+    if (this.state === 'stopped') subscription.end('stopped');
     return subscription;
   }
 
-  /** Hands over what was published before, in its order, and delivers from now on. */
+  /**
+   * Keeps the last event of each coalesce key of the types, for leader-only subscriptions that come later. Not needed
+   * for types to which one is subscribed already, be it waiting.
+   */
+  retain(types: readonly EventType[]): void {
+    for (const type of types) this.channels.of(type).retained = true;
+  }
+
+  /**
+   * Asks the responders and gathers what they answer until there are enough answers, all have answered or failed, or
+   * the time is over. Those who are not there are not waited for. Answers of others, and second ones, do not count.
+   *
+   * Rejects with `EventBusPaused` at once while the bus does not run, and with the signal's reason when it aborts.
+   */
+  request<T extends RequestType>(
+    type: T,
+    question: RequestOf<T>,
+    options: RequestOptions,
+  ): Promise<RequestResult<AnswerOf<T>>> {
+    return this.requests.request(type, question, options);
+  }
+
+  /**
+   * Answers requests of the type under the name `responder`. What the handler throws is its part of the result. Its
+   * signal aborts when the request is over; what it returns then is ignored.
+   */
+  respond<T extends RequestType>(
+    type: T,
+    responder: string,
+    handler: (question: RequestOf<T>, signal: AbortSignal) => AnswerOf<T> | Promise<AnswerOf<T>>,
+    options: RespondOptions = {},
+  ): Subscription {
+    return this.requests.respond(type, responder, handler, options);
+  }
+
+  /** Has each loss told that somebody must not suffer: after the turn in which it happens, added up. Returns what ends that. */
+  onCriticalDrop(callback: (drop: CriticalDrop) => void): () => void {
+    return this.drops.onCriticalDrop(callback);
+  }
+
+  /** Hands over what was published meanwhile, in its order, and delivers from now on. */
   start(): Promise<void> {
     if (this.state !== 'buffering') return Promise.resolve();
     this.state = 'running';
-    const { buffer } = this;
-    this.buffer = [];
-    for (const subscription of this.subscriptions) {
-      subscription.replay(buffer.filter((event) => subscription.types.includes(event.type)));
-    }
-    if (this.unrouted > 0) {
-      this.log.warn({ message: 'events were dropped before the start', dropped: this.unrouted, kept: buffer.length });
-    }
+    const events = this.buffer.take();
+    for (const event of events) this.remember(event);
+    this.registry.replay(events);
     return Promise.resolve();
+  }
+
+  /** Keeps what is published from now on until the next `start`. What was delivered already is still handled. */
+  pause(): void {
+    if (this.state === 'running') this.state = 'buffering';
   }
 
   /** Lets what was published, also by handlers meanwhile, be handled until the deadline; then ends every subscription. */
@@ -125,54 +184,67 @@ export class EventBus implements Runnable {
     await Promise.race([this.idle(deadline), cut.promise]);
     deadline.removeEventListener('abort', onAbort);
     this.state = 'stopped';
-    this.buffer = [];
-    for (const subscription of this.subscriptions) subscription.unsubscribe();
-    this.subjects.clear();
+    this.requests.stop();
+    this.tooLate += this.buffer.take().length;
+    this.registry.stop();
   }
 
   stats(): BusStats {
-    const subscriptions = new Map<string, SubscriptionStats>();
-    for (const [name, totals] of this.totals) subscriptions.set(name, { ...totals, active: 0, depth: 0 });
-    for (const { name, depth } of this.subscriptions) {
-      const entry = subscriptions.get(name);
-      if (!entry) continue;
-      entry.active += 1;
-      entry.depth += depth;
-    }
-    return { published: new Map(this.published), subscriptions, unrouted: this.unrouted };
+    const buffer = this.buffer.stats();
+    return {
+      published: this.channels.published(),
+      subscriptions: this.registry.stats(this.clock.now()),
+      dropped: this.drops.counts,
+      handlerErrors: this.registry.errors,
+      buffer,
+      unrouted: buffer.dropped + this.tooLate,
+      retained: this.retained.stats(),
+      requests: this.requests.stats(),
+    };
+  }
+
+  /** Each open subscription. */
+  openSubscriptions(): SubscriptionState[] {
+    return this.registry.states(this.clock.now());
+  }
+
+  /** The last events, in the order of publication. They are the events themselves, not copies. */
+  recent(query: RecentEventsQuery = {}): BusEvent[] {
+    return this.history.recent(query);
   }
 
   private async idle(deadline: AbortSignal): Promise<void> {
-    const busy = (): EventSubscription[] => [...this.subscriptions].filter((each) => !each.isIdle);
-    for (let waiting = busy(); waiting.length > 0 && !deadline.aborted; waiting = busy()) {
-      await Promise.all(waiting.map((each) => each.idle()));
+    const { registry, requests } = this;
+    for (
+      let busy = registry.busy();
+      (busy.length > 0 || !requests.isIdle) && !deadline.aborted;
+      busy = registry.busy()
+    ) {
+      await Promise.all([...busy.map((each) => each.idle()), requests.idle()]);
     }
   }
 
-  private deliver(event: BusEvent): number {
-    // Safe to count in a field: no handler runs within `next`, so `deliver` is never entered twice.
-    this.taken = 0;
-    this.subjects.get(event.type)?.next(event);
-    return this.taken;
+  private deliver(channel: EventChannel, event: BusEvent): number {
+    if (channel.retained) this.retained.keep(event);
+    return this.registry.tell(channel, event);
   }
 
   private keep(event: BusEvent): void {
-    if (this.buffer.length >= this.config.eventBufferSize) {
-      this.buffer.shift();
-      this.unrouted += 1;
-    }
-    this.buffer.push(event);
+    const lost = this.buffer.add(event);
+    if (!lost) return;
+    // Nobody gets it, but it is the last state that is known of its key.
+    this.remember(lost);
+    this.drops.dropped(this.buffer, lost.type);
   }
 
-  private subjectOf(type: EventType): Subject<BusEvent> {
-    const subject = this.subjects.get(type) ?? new Subject<BusEvent>();
-    this.subjects.set(type, subject);
-    return subject;
+  private remember(event: BusEvent): void {
+    if (this.channels.of(event.type).retained) this.retained.keep(event);
   }
 
-  private totalsOf(name: string): SubscriptionTotals {
-    const totals = this.totals.get(name) ?? { handled: 0, dropped: 0, coalesced: 0, errors: 0 };
-    this.totals.set(name, totals);
-    return totals;
+  private warnIfLate(subscription: string, types: readonly EventType[]): void {
+    if (this.state !== 'running' || this.warned.has(subscription)) return;
+    this.warned.add(subscription);
+    const message = 'subscribed after the event bus was started: what was published before is missed';
+    this.log.warn({ message, subscription, types });
   }
 }

@@ -1,3 +1,5 @@
+import type { RequestEventType, RequestScattered } from './request-map.js';
+
 /**
  * Event type to payload: the compile-time contract of the bus. Each room declares its own events beside what emits them:
  *
@@ -10,6 +12,8 @@
 export interface EventMap {
   /** The service is up: every phase has started. */
   'service.started': { readonly at: string };
+  /** A request of the type behind the colon is asked. */
+  [type: RequestEventType]: RequestScattered;
 }
 
 export type EventType = keyof EventMap;

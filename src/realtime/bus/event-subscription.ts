@@ -1,34 +1,28 @@
+import { Subscriber } from 'rxjs';
 import type { BusEvent } from './bus-event.js';
-import { CoalescingQueue } from '../coalescing-queue.js';
+import { callSafely, isThenable, settled } from './call-safely.js';
+import type { DrainSchedule, Drainable } from './drain-schedule.js';
+import type { Loser } from './drop-reporter.js';
 import type { EventType } from './event-map.js';
+import { EventQueue, keyWithType, plainKey } from './event-queue.js';
+import type { LeaderSubscription } from './leader-subscriptions.js';
+import type { EndReason, OverflowPolicy, SubscribeOptions, Subscription } from './subscribe-options.js';
 
-/** `coalesce` forgets superseded state first, then the oldest event; `drop-oldest` forgets the oldest at once. */
-export type OverflowPolicy = 'coalesce' | 'drop-oldest';
-
-export interface SubscribeOptions {
-  /** Events that may wait for the handler; 1024 by default. */
-  readonly bufferSize?: number;
-  /** What happens to one more; `coalesce` by default. */
-  readonly overflow?: OverflowPolicy;
-  /** Ends the subscription. */
-  readonly signal?: AbortSignal;
-  /** Told once per turn how many events were lost. It may publish. */
-  readonly onDropped?: (count: number) => void;
-}
-
-/** Counters of all subscriptions of one name, kept after they end. */
-export interface SubscriptionTotals {
-  handled: number;
-  dropped: number;
-  coalesced: number;
-  errors: number;
-}
-
-export interface SubscriptionHooks {
-  readonly totals: SubscriptionTotals;
-  /** The handler failed on the event, or, without one, `onDropped` did. */
-  readonly onError: (error: unknown, event?: BusEvent) => void;
-  readonly onEnd: () => void;
+/** What a subscription needs of its bus. */
+export interface SubscriptionOwner {
+  readonly schedule: DrainSchedule;
+  /** Events that may wait in a replay. */
+  readonly replayLimit: number;
+  /** Leadership is won, `subscription` begins. */
+  attach(subscription: EventSubscription): void;
+  dropped(subscription: EventSubscription, event: BusEvent): void;
+  /** The event that is being told was not taken. */
+  refused(): void;
+  /** A full queue ends the subscription, once the event is told to all. */
+  overflown(subscription: EventSubscription): void;
+  /** The handler failed on the event or, without one, a callback did. */
+  failed(subscription: EventSubscription, error: unknown, event?: BusEvent): void;
+  ended(subscription: EventSubscription): void;
 }
 
 /** Events handled in one turn before timers and sockets get theirs; well below what a stream's queue holds. */
@@ -37,82 +31,76 @@ const EVENTS_PER_TURN = 64;
 /**
  * A named, bounded queue in front of one handler. Events are handled one at a time in the order of publication; a
  * handler that returns a promise gets the next event when it settles.
+ *
+ * It is a Subscriber of its own, for RxJS puts two further calls and a `try` before a plain function.
  */
-export class EventSubscription {
-  private readonly queue: CoalescingQueue<BusEvent>;
-  private readonly coalesces: boolean;
-  /** Events from before the bus was started. Handled first and outside the bound, for they are bounded themselves. */
-  private backlog: readonly BusEvent[] = [];
-  private backlogIndex = 0;
+export class EventSubscription
+  extends Subscriber<BusEvent>
+  implements Subscription, Drainable, Loser, LeaderSubscription
+{
+  readonly bufferSize: number;
+  readonly overflow: OverflowPolicy;
+  readonly lossy: boolean;
+  readonly leaderOnly: boolean;
+  handled = 0;
+  dropped = 0;
+  errors = 0;
+  /** Whether it gets what is published. */
+  attached = false;
+  private readonly queue: EventQueue;
+  /** What was published while the bus did not run. Handled before what came later, and outside the bound of the queue. */
+  private replayed: EventQueue | undefined;
+  private mostReplayed = 0;
+  /** A drain is on its way, or goes on when the handler's promise settles. */
   private scheduled = false;
   private handling = false;
-  private unreported = 0;
-  private ended = false;
+  private turn = -1;
+  private quota = 0;
   private idleWaiters: (() => void)[] = [];
 
   constructor(
     readonly name: string,
     readonly types: readonly EventType[],
-    private readonly handler: (event: BusEvent) => void | Promise<void>,
+    private readonly handler: (event: BusEvent) => unknown,
     private readonly options: SubscribeOptions,
-    private readonly hooks: SubscriptionHooks,
+    private readonly owner: SubscriptionOwner,
   ) {
-    const { bufferSize = 1_024, overflow = 'coalesce', signal } = options;
-    this.queue = new CoalescingQueue({ maxItems: bufferSize });
-    this.coalesces = overflow === 'coalesce';
-    if (signal?.aborted) this.ended = true;
-    else signal?.addEventListener('abort', this.unsubscribe, { once: true });
+    super();
+    const { bufferSize = 1_024, overflow = 'coalesce', lossy = false, leaderOnly = false, signal } = options;
+    if (!(bufferSize >= 1)) throw new RangeError(`bufferSize of ${name} must be 1 or more, not ${bufferSize}`);
+    this.bufferSize = bufferSize;
+    this.overflow = overflow;
+    this.lossy = lossy;
+    this.leaderOnly = leaderOnly;
+    const keyOf = types.length === 1 ? plainKey : keyWithType;
+    this.queue = new EventQueue(bufferSize, overflow === 'coalesce' ? keyOf : undefined);
+    if (signal?.aborted) super.unsubscribe();
+    else signal?.addEventListener('abort', this.onAbort, { once: true });
   }
 
-  get closed(): boolean {
-    return this.ended;
-  }
-
-  /** Events that wait for the handler. */
   get depth(): number {
-    return this.queue.length + this.backlog.length - this.backlogIndex;
+    return this.replayed === undefined ? this.queue.length : this.queue.length + this.replayed.length;
   }
 
-  /** Ends it at once: what waits is forgotten, and the handler is not called again. */
-  readonly unsubscribe = (): void => {
-    if (this.ended) return;
-    this.ended = true;
-    this.options.signal?.removeEventListener('abort', this.unsubscribe);
-    this.queue.clear();
-    this.backlog = [];
-    this.backlogIndex = 0;
-    this.hooks.onEnd();
-    this.settleIdle();
-  };
-
-  /** Takes an event; false once the subscription has ended. Never calls the handler itself. */
-  offer(event: BusEvent): boolean {
-    if (this.ended) return false;
-    const key = this.coalesces ? event.coalesceKey : undefined;
-    const { coalesced } = this.queue;
-    if (!this.queue.offer(event, key)) {
-      this.queue.shift();
-      this.queue.offer(event, key);
-      this.unreported += 1;
-      this.hooks.totals.dropped += 1;
-    }
-    this.hooks.totals.coalesced += this.queue.coalesced - coalesced;
-    this.schedule();
-    return true;
+  get superseded(): number {
+    return this.queue.superseded;
   }
 
-  /** Hands over the events that were published before the bus was started. */
-  replay(events: readonly BusEvent[]): boolean {
-    if (this.ended || events.length === 0) return false;
-    this.backlog = [...this.backlog.slice(this.backlogIndex), ...events];
-    this.backlogIndex = 0;
-    this.schedule();
-    return true;
+  /** The most events that ever waited. */
+  get highWater(): number {
+    return Math.max(this.queue.peak, this.mostReplayed);
+  }
+
+  /** When the oldest event that waits was published, in milliseconds since the epoch. */
+  get oldestTimestamp(): number | undefined {
+    const [early, live] = [this.replayed?.peek(), this.queue.peek()];
+    if (early === undefined || live === undefined) return (early ?? live)?.timestamp;
+    return Math.min(early.timestamp, live.timestamp);
   }
 
   /** Whether nothing waits and nothing is being handled. */
   get isIdle(): boolean {
-    return this.ended || (this.depth === 0 && !this.handling);
+    return this.closed || (this.depth === 0 && !this.handling);
   }
 
   /** Resolves when nothing waits and nothing is being handled, or the subscription has ended. */
@@ -121,77 +109,146 @@ export class EventSubscription {
     return new Promise((resolve) => this.idleWaiters.push(resolve));
   }
 
-  private schedule(): void {
-    if (this.scheduled || this.handling) return;
-    this.scheduled = true;
-    queueMicrotask(this.drain);
+  /** Takes an event that was just published. Never calls the handler itself. */
+  override next(event: BusEvent): void {
+    if (!this.queue.push(event) && !this.makeRoom(event)) return;
+    if (this.replayed !== undefined) this.mostReplayed = Math.max(this.mostReplayed, this.depth);
+    if (!this.scheduled) this.scheduleDrain();
   }
 
-  private readonly drain = (): void => {
-    // Stays scheduled until it is through, so that a handler which publishes does not start a second drain.
-    this.reportDropped();
-    for (let handled = 0; handled < EVENTS_PER_TURN; handled += 1) {
-      const event = this.next();
-      if (event === undefined) {
-        this.scheduled = false;
-        this.settleIdle();
-        return;
-      }
-      const pending = this.handle(event);
-      if (pending) {
-        this.scheduled = false;
-        this.handling = true;
-        void pending.then(this.resume);
-        return;
-      }
+  /** Takes events that were published while the bus did not run, at the pace of the handler. */
+  replay(events: readonly BusEvent[]): void {
+    this.replayed ??= new EventQueue(this.owner.replayLimit);
+    for (const event of events) {
+      if (this.closed) return;
+      // Too many are left of earlier replays only if the handler is stuck, and then the queue's policy decides.
+      if (!this.replayed.push(event)) this.next(event);
     }
-    setImmediate(this.drain);
-  };
+    this.mostReplayed = Math.max(this.mostReplayed, this.depth);
+    if (!this.scheduled) this.scheduleDrain();
+  }
+
+  /** Begins to get events. */
+  attach(): void {
+    this.attached = true;
+    this.owner.attach(this);
+  }
+
+  lose(): void {
+    this.end('leadership_lost');
+  }
+
+  /** Gives up what waits, and ends. */
+  overrun(): void {
+    for (let event = this.queue.shift(); event; event = this.queue.shift()) this.drop(event);
+    for (let event = this.replayed?.shift(); event; event = this.replayed?.shift()) this.drop(event);
+    this.end('overflow');
+  }
+
+  override unsubscribe(): void {
+    this.end('unsubscribed');
+  }
+
+  end(reason: EndReason): void {
+    if (this.closed) return;
+    super.unsubscribe();
+    this.options.signal?.removeEventListener('abort', this.onAbort);
+    this.queue.clear();
+    this.replayed = undefined;
+    this.owner.ended(this);
+    this.attached = false;
+    const { onEnd } = this.options;
+    if (onEnd) queueMicrotask(() => void callSafely(() => onEnd(reason), this.failed));
+    this.settleIdle();
+  }
+
+  tellDropped(count: number): void {
+    const { onDropped } = this.options;
+    if (onDropped && !this.closed) void callSafely(() => onDropped(count), this.failed);
+  }
+
+  /** Handles what waits, up to its share of the turn. */
+  drain(turn: number): void {
+    if (turn !== this.turn) {
+      this.turn = turn;
+      this.quota = EVENTS_PER_TURN;
+    }
+    for (; this.quota > 0; this.quota -= 1) {
+      const event = this.replayed === undefined ? this.queue.shift() : this.takeOldest(this.replayed);
+      if (event === undefined) break;
+      const pending = this.handle(event);
+      if (pending === undefined) continue;
+      this.quota -= 1;
+      this.handling = true;
+      void pending.then(this.resume);
+      return;
+    }
+    this.rest();
+  }
 
   private readonly resume = (): void => {
     this.handling = false;
-    this.scheduled = true;
-    this.drain();
+    this.rest();
   };
 
-  private next(): BusEvent | undefined {
-    const event = this.backlog[this.backlogIndex];
-    if (event === undefined) return this.queue.shift();
-    this.backlogIndex += 1;
-    if (this.backlogIndex === this.backlog.length) {
-      this.backlog = [];
-      this.backlogIndex = 0;
-    }
-    return event;
+  /** Goes on later with what is left. */
+  private rest(): void {
+    this.scheduled = this.depth > 0;
+    if (!this.scheduled) this.settleIdle();
+    else if (this.quota > 0) this.owner.schedule.add(this);
+    else this.owner.schedule.defer(this);
   }
 
-  /** The promise of an asynchronous handler, which never rejects. */
+  private scheduleDrain(): void {
+    this.scheduled = true;
+    this.owner.schedule.add(this);
+  }
+
+  /** A promise, which never rejects, if the handler returned one. */
   private handle(event: BusEvent): Promise<void> | undefined {
-    this.hooks.totals.handled += 1;
+    this.handled += 1;
     try {
       const result = this.handler(event);
-      return result instanceof Promise ? result.catch((error: unknown) => this.failed(error, event)) : undefined;
+      if (result === undefined || !isThenable(result)) return undefined;
+      return settled(result, (error) => this.failed(error, event));
     } catch (error) {
       this.failed(error, event);
       return undefined;
     }
   }
 
-  private failed(error: unknown, event?: BusEvent): void {
-    this.hooks.totals.errors += 1;
-    this.hooks.onError(error, event);
+  /** Each of the two is in the order of publication, but either may hold the older event. */
+  private takeOldest(replayed: EventQueue): BusEvent | undefined {
+    const [early, live] = [replayed.peek(), this.queue.peek()];
+    if (early === undefined) this.replayed = undefined;
+    if (early === undefined || (live !== undefined && live.sequence < early.sequence)) return this.queue.shift();
+    return replayed.shift();
   }
 
-  private reportDropped(): void {
-    const count = this.unreported;
-    if (count === 0) return;
-    this.unreported = 0;
-    try {
-      this.options.onDropped?.(count);
-    } catch (error) {
-      this.failed(error);
+  /** Applies the policy to a full queue; false if the event is not taken. */
+  private makeRoom(event: BusEvent): boolean {
+    if (this.overflow === 'drop-newest' || this.overflow === 'error') {
+      this.drop(event);
+      this.owner.refused();
+      if (this.overflow === 'error') this.owner.overflown(this);
+      return false;
     }
+    const oldest = this.queue.shift();
+    if (oldest) this.drop(oldest);
+    return this.queue.push(event);
   }
+
+  private drop(event: BusEvent): void {
+    this.dropped += 1;
+    this.owner.dropped(this, event);
+  }
+
+  private readonly failed = (error: unknown, event?: BusEvent): void => {
+    this.errors += 1;
+    this.owner.failed(this, error, event);
+  };
+
+  private readonly onAbort = (): void => this.end('aborted');
 
   private settleIdle(): void {
     const waiters = this.idleWaiters;

@@ -9,6 +9,11 @@ First comes the state as one or more \`snapshot\` events, \`data\` being \`{part
 with part 1 forget what you held, take each item as if the event \`eventType\` had brought it, and with \`last\` the
 state is whole. Then each change follows, with no gap and no repeat. No other call is needed.
 
+After an interruption send the \`id\` of the last event that you have as \`Last-Event-ID\`, or as \`?lastEventId=\`, and get just
+what you missed, or a new snapshot where that is too long ago. An \`EventSource\` does so by itself; as it can send no key,
+it comes with a ticket of \`POST /api/v1/streams/tickets\`. A stream of what has come to its end, such as a run, ends too, and
+who comes back to it is answered 204.
+
 \`lagged\` says that this client was too slow and missed \`dropped\` events; a new snapshot follows. \`heartbeat\` comes when
 nothing else did for a while. \`shutdown\` and \`overloaded\` precede the end; connect again after \`retryMs\`, as an
 EventSource does by itself.`;
@@ -24,6 +29,7 @@ export function ApiEventStream(summary: string, changes: string, example: Stream
       description: 'The stream',
       content: { 'text/event-stream': { schema: { type: 'string' }, example: exampleOf(example) } },
     }),
+    ApiResponse({ status: 204, description: 'What is asked for has come to its end: do not come back' }),
   );
 }
 

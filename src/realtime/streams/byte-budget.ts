@@ -1,15 +1,15 @@
-/** Bytes that all sessions together may hold back for clients that do not take them. */
+/** Bytes that the process may hold back for stream clients that do not take them. */
 export class ByteBudget {
   private used = 0;
 
-  constructor(private readonly maxBytes: number) {}
+  constructor(readonly maxBytes: number) {}
 
   get usedBytes(): number {
     return this.used;
   }
 
-  allows(bytes: number): boolean {
-    return this.used + bytes <= this.maxBytes;
+  get isExceeded(): boolean {
+    return this.used > this.maxBytes;
   }
 
   add(bytes: number): void {

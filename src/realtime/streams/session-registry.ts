@@ -1,52 +1,45 @@
 import type { Principal } from '../../auth/principal.js';
 import type { SseSession } from './sse-session.js';
 
-const NONE: ReadonlySet<SseSession> = new Set();
-
-/** The open sessions: by stream key, and how many each principal has. */
+/** The open sessions: how many each principal has, and by the name of their connection. */
 export class SessionRegistry {
-  private readonly sessions = new Set<SseSession>();
-  private readonly byKey = new Map<string, Set<SseSession>>();
+  /** With the name of its connection, if it has one. */
+  private readonly sessions = new Map<SseSession, string | undefined>();
   private readonly byPrincipal = new Map<string, number>();
+  private readonly byConnection = new Map<string, SseSession>();
   private waiters: (() => void)[] = [];
 
   get size(): number {
     return this.sessions.size;
   }
 
-  all(): ReadonlySet<SseSession> {
-    return this.sessions;
-  }
-
-  of(streamKey: string): ReadonlySet<SseSession> {
-    return this.byKey.get(streamKey) ?? NONE;
+  all(): Iterable<SseSession> {
+    return this.sessions.keys();
   }
 
   countOf(principal: Principal): number {
     return this.byPrincipal.get(identityOf(principal)) ?? 0;
   }
 
-  add(session: SseSession): void {
-    this.sessions.add(session);
+  onConnection(connection: string): SseSession | undefined {
+    return this.byConnection.get(connection);
+  }
+
+  add(session: SseSession, connection?: string): void {
+    this.sessions.set(session, connection);
+    if (connection !== undefined) this.byConnection.set(connection, session);
     const identity = identityOf(session.principal);
     this.byPrincipal.set(identity, (this.byPrincipal.get(identity) ?? 0) + 1);
-    for (const { streamKey } of session.topics) {
-      const readers = this.byKey.get(streamKey) ?? new Set();
-      this.byKey.set(streamKey, readers.add(session));
-    }
   }
 
   remove(session: SseSession): void {
+    const connection = this.sessions.get(session);
     if (!this.sessions.delete(session)) return;
+    if (connection !== undefined && this.byConnection.get(connection) === session) this.byConnection.delete(connection);
     const identity = identityOf(session.principal);
     const left = (this.byPrincipal.get(identity) ?? 1) - 1;
     if (left === 0) this.byPrincipal.delete(identity);
     else this.byPrincipal.set(identity, left);
-    for (const { streamKey } of session.topics) {
-      const readers = this.byKey.get(streamKey);
-      readers?.delete(session);
-      if (readers?.size === 0) this.byKey.delete(streamKey);
-    }
     if (this.sessions.size > 0) return;
     const { waiters } = this;
     this.waiters = [];

@@ -12,21 +12,23 @@ export interface SnapshotPart {
 /** Upper bound of the items' JSON in one part; an item larger than this is alone in its part. */
 export const SNAPSHOT_PART_BYTES = 63 * 1_024;
 
-/** Cuts a snapshot into parts, at least one, each made when it is asked for. */
-export function* snapshotParts(items: readonly StreamItem[], maxBytes = SNAPSHOT_PART_BYTES): Generator<SnapshotPart> {
-  let current: SnapshotPart['items'][number][] = [];
+/** Cuts a snapshot into parts, at least one, each made when it is asked for, as the JSON of a `SnapshotPart`. */
+export function* snapshotParts(items: readonly StreamItem[], maxBytes = SNAPSHOT_PART_BYTES): Generator<string> {
+  let current: string[] = [];
   let bytes = 0;
   let part = 1;
+  const json = (last: boolean): string => `{"part":${part},"last":${last},"items":[${current.join(',')}]}`;
   for (const { entity, eventType, data } of items) {
-    const size = Buffer.byteLength(JSON.stringify({ entity, eventType, data })) + 1;
+    const item = JSON.stringify({ entity, eventType, data });
+    const size = Buffer.byteLength(item) + 1;
     if (current.length > 0 && bytes + size > maxBytes) {
-      yield { part, last: false, items: current };
+      yield json(false);
       part += 1;
       current = [];
       bytes = 0;
     }
-    current.push({ entity, eventType, data });
+    current.push(item);
     bytes += size;
   }
-  yield { part, last: true, items: current };
+  yield json(true);
 }

@@ -44,9 +44,9 @@ describe('SseBroadcaster', () => {
     const common = { type: 'workflow', streamKey: KEY, timestamp };
     const item = { entity: 'a', eventType: 'node_update', data: { entity: 'a', version: 1, padding: '' } };
     expect(client.events).toEqual([
-      { ...common, id: 'e0c4.1', eventType: 'snapshot', data: { part: 1, last: true, items: [item] } },
-      { ...common, id: 'e0c4.2', eventType: 'node_update', data: { entity: 'a', version: 2, padding: '' } },
-      { ...common, id: 'e0c4.4', eventType: 'node_update', data: { entity: 'b', version: 1, padding: '' } },
+      { ...common, id: 'e0c4.2', eventType: 'snapshot', data: { part: 1, last: true, items: [item] } },
+      { ...common, id: 'e0c4.3', eventType: 'node_update', data: { entity: 'a', version: 2, padding: '' } },
+      { ...common, id: 'e0c4.5', eventType: 'node_update', data: { entity: 'b', version: 1, padding: '' } },
     ]);
     expect(client.eventTypes).toEqual(['snapshot', 'node_update', 'node_update']);
   });
@@ -60,9 +60,9 @@ describe('SseBroadcaster', () => {
     await settle();
     expect(client.events.map(({ streamKey, eventType, id }) => [streamKey, eventType, id])).toEqual([
       [KEY, 'snapshot', 'e0c4.0'],
-      ['workflow:2', 'snapshot', 'e0c4.1'],
-      ['workflow:2', 'node_update', 'e0c4.2'],
-      [KEY, 'node_update', 'e0c4.3'],
+      ['workflow:2', 'snapshot', 'e0c4.3'],
+      ['workflow:2', 'node_update', 'e0c4.4'],
+      [KEY, 'node_update', 'e0c4.5'],
     ]);
     client.destroy();
     await settle();
@@ -95,7 +95,7 @@ describe('SseBroadcaster', () => {
     expect(parts.map(({ last }) => last)).toEqual(parts.map((_, index) => index === parts.length - 1));
     expect(parts.flatMap(({ items }) => items)).toHaveLength(500);
     for (const { data } of client.parser.events) expect(Buffer.byteLength(data)).toBeLessThanOrEqual(64 * 1_024);
-    expect(client.events.map(({ id }) => id).slice(-2)).toEqual(['e0c4.0', 'e0c4.500']);
+    expect(client.events.map(({ id }) => id).slice(-2)).toEqual(['e0c4.0', 'e0c4.501']);
     expect(broadcaster.stats().totals).toMatchObject({ lagged: 0, snapshots: 1 });
   });
 
@@ -175,7 +175,7 @@ describe('SseBroadcaster', () => {
     expect(idle.eventTypes).toEqual(['snapshot', 'node_update']);
     await clock.advance(1_000);
     expect(idle.events.at(-1)).toMatchObject({
-      id: 'e0c4.1',
+      id: 'e0c4.3',
       eventType: 'heartbeat',
       data: { time: '2026-01-01T00:00:25.000Z' },
     });
@@ -232,7 +232,7 @@ describe('SseBroadcaster', () => {
     const late = await connect();
     await stopped;
     expect(client.eventTypes).toEqual(['snapshot', 'node_update', 'node_update', 'shutdown']);
-    expect(client.events.at(-1)).toMatchObject({ id: 'e0c4.2', data: { retryMs: 3_000 } });
+    expect(client.events.at(-1)).toMatchObject({ id: 'e0c4.3', data: { retryMs: 3_000 } });
     expect(client.writableFinished).toBe(true);
     expect(late.eventTypes).toEqual(['shutdown']);
     expect(late.writableFinished).toBe(true);

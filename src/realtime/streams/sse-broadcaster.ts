@@ -6,14 +6,22 @@ import { CLOCK, type Clock } from '../../runtime/clock.js';
 import { PeriodicTask } from '../../runtime/periodic-task.js';
 import { RANDOM, type Random } from '../../runtime/random.js';
 import type { Runnable } from '../../runtime/runnable.js';
-import { ByteBudget } from './byte-budget.js';
 import { type RealtimeConfig, realtimeConfig } from '../realtime.config.js';
-import { SessionRegistry } from './session-registry.js';
+import { ByteBudget } from './byte-budget.js';
+import { parseEventId } from './event-id.js';
+import { EventOrder } from './event-order.js';
+import { SessionKeeper } from './session-keeper.js';
+import { SlowSessions } from './slow-sessions.js';
 import { openEventStream } from './sse-response.js';
-import { type SessionContext, type SessionTotals, SseSession } from './sse-session.js';
+import { drainSessions } from './stream-drain.js';
 import { StreamEncoder } from './stream-event.js';
+import { StreamPublisher } from './stream-publisher.js';
+import { type StreamStats, noTotals } from './stream-stats.js';
 import type { StreamItem, StreamTopic } from './stream-topic.js';
 import { type ResolvedTopic, StreamTopics } from './stream-topics.js';
+import { TurnQueue } from './turn-queue.js';
+
+export type { StreamStats };
 
 /** How often sessions are looked at for heartbeats, stalls and age. */
 const TICK_MS = 1_000;
@@ -21,49 +29,38 @@ const TICK_MS = 1_000;
 export interface OpenOptions {
   /** Ends the stream cleanly after this time. */
   readonly durationMs?: number;
+  /** What the client sent as `Last-Event-ID`, unchecked. Whatever cannot be resumed from begins with a snapshot. */
+  readonly lastEventId?: string;
+  /** Of two streams with the same name only the newer lives: it cuts the older one. */
+  readonly connection?: string;
+  /** Called once, when the first event is written. */
+  readonly onStarted?: () => void;
+  /** Called once, when the response is over, also if it never became a stream; not if `open` throws. */
+  readonly onClosed?: () => void;
 }
 
 /** Why a stream is refused although its client should come back. */
 export type Refusal = 'shutdown' | 'overloaded';
 
-export interface StreamStats {
-  readonly sessions: number;
-  /** Open streams by the prefix of their keys. */
-  readonly sessionsByTopic: Readonly<Record<string, number>>;
-  readonly published: number;
-  readonly queuedBytes: number;
-  readonly queuedEvents: number;
-  readonly totals: Readonly<SessionTotals>;
-}
-
 /**
  * Server-sent events: hands each published change to every client of its stream key.
  *
- * A change is encoded once, whoever reads it, and written once a turn. `publish` never waits for a client; what becomes
- * of a slow one is the business of its session alone.
+ * A change is encoded once, whoever reads it, and written once a turn. `publish` never waits for a client: clients read
+ * at their own pace from what their channels keep, and resume from it when they come back.
  */
 @Injectable()
 export class SseBroadcaster implements Runnable {
   readonly name = 'event streams';
   private readonly log = new Logger(SseBroadcaster.name);
   private readonly topics = new StreamTopics();
-  private readonly sessions = new SessionRegistry();
-  private readonly pending = new Set<SseSession>();
-  private readonly encoder: StreamEncoder;
-  private readonly context: SessionContext;
+  private readonly totals = noTotals();
+  private readonly order = new EventOrder();
   private readonly budget: ByteBudget;
-  private readonly totals: SessionTotals = {
-    events: 0,
-    bytes: 0,
-    snapshots: 0,
-    lagged: 0,
-    dropped: 0,
-    coalesced: 0,
-    stalled: 0,
-  };
+  private readonly slow: SlowSessions;
+  private readonly encoder: StreamEncoder;
+  private readonly publisher: StreamPublisher;
+  private readonly sessions: SessionKeeper;
   private readonly ticks: PeriodicTask;
-  private sequence = 0;
-  private flushScheduled = false;
   private draining = false;
 
   constructor(
@@ -71,18 +68,30 @@ export class SseBroadcaster implements Runnable {
     @Inject(RANDOM) private readonly random: Random,
     @Inject(realtimeConfig.token) private readonly config: RealtimeConfig,
   ) {
-    this.encoder = new StreamEncoder(random.bytes(6).toString('hex'), () => clock.now());
+    const now = (): number => clock.monotonic();
+    const onError = (error: unknown): void => this.log.error({ message: 'a stream could not be written', error });
+    const turns = new TurnQueue(now, onError);
     this.budget = new ByteBudget(config.streamBudgetBytes);
-    this.context = {
-      encoder: this.encoder,
+    this.slow = new SlowSessions(this.budget);
+    this.encoder = new StreamEncoder(random.bytes(6).toString('hex'), () => clock.now());
+    const limits = { maxEvents: config.streamQueueEvents, maxBytes: config.streamQueueBytes };
+    const shared = { encoder: this.encoder, order: this.order, totals: this.totals, limits, turns, now };
+    this.publisher = new StreamPublisher({
+      ...shared,
+      replayEvents: config.streamReplayEvents,
+      replayBytes: config.streamReplayBytes,
+      replayWindowMs: config.streamReplayWindowMs,
+      budget: this.budget,
+      relieve: () => this.slow.relieve(),
+      onError: (message, streamKey, error) => this.log.error({ message, streamKey, error }),
+    });
+    this.sessions = new SessionKeeper(clock, this.publisher.channels, {
+      ...shared,
       keepAliveMs: config.streamKeepAliveMs,
       stallMs: config.streamStallMs,
-      limits: { maxItems: config.streamQueueEvents, maxBytes: config.streamQueueBytes },
-      budget: this.budget,
-      totals: this.totals,
-      sequence: () => this.sequence,
-      now: () => clock.monotonic(),
-    };
+      slow: this.slow,
+      onError,
+    });
     this.ticks = new PeriodicTask({
       name: 'stream keep-alive',
       periodMs: Math.min(TICK_MS, config.streamKeepAliveMs, config.streamStallMs),
@@ -99,27 +108,20 @@ export class SseBroadcaster implements Runnable {
 
   /** Sends a change, stored already, to whoever reads the key and may see the tenant. Never blocks or throws. */
   publish(streamKey: string, tenantId: string, item: StreamItem): void {
-    this.sequence += 1;
-    const readers = this.sessions.of(streamKey);
-    if (readers.size === 0) return;
-    try {
-      const event = this.encoder.change(this.sequence, streamKey, tenantId, item);
-      for (const session of readers) session.offer(event);
-    } catch (error) {
-      this.log.error({ message: 'a stream event could not be published', streamKey, eventType: item.eventType, error });
-    }
+    this.publisher.publish(streamKey, tenantId, item);
   }
 
   /** The topics of the keys, all of which the principal may read; throws `resource.not_found` otherwise. */
   async authorize(principal: Principal, streamKeys: readonly string[]): Promise<readonly ResolvedTopic[]> {
-    const topics = streamKeys.map((streamKey) => this.topics.resolve(streamKey));
+    const topics = [...new Set(streamKeys)].map((streamKey) => this.topics.resolve(streamKey));
     for (const topic of topics) await topic.authorize(principal);
     return topics;
   }
 
   /**
-   * Makes the response a stream of the topics: a snapshot of each, then their changes, until the client leaves, its
-   * time is over or the service stops. Throws `stream.limit`, before the first byte, if the principal has too many.
+   * Makes the response a stream of the topics: the snapshot of each, or what followed the last event that the client
+   * had, then their changes, until the client leaves, its time is over, nothing can follow or the service stops. Throws
+   * `stream.limit`, before the first byte, if the principal has too many.
    */
   open(
     response: ServerResponse,
@@ -127,37 +129,32 @@ export class SseBroadcaster implements Runnable {
     topics: readonly ResolvedTopic[],
     options: OpenOptions = {},
   ): void {
-    if (response.destroyed || response.req.socket.destroyed) return;
-    if (this.draining) {
-      this.refuse(response, 'shutdown');
+    const { onStarted, onClosed, lastEventId, ...rest } = options;
+    if (response.destroyed || response.req.socket.destroyed) {
+      onClosed?.();
       return;
     }
-    if (this.sessions.countOf(principal) >= this.config.streamsPerPrincipal) {
-      throw new AppError(
-        'stream.limit',
-        `"${principal.id}" has ${this.config.streamsPerPrincipal} streams open; close one, or raise CROWSNEST_STREAMS_PER_PRINCIPAL`,
-        { headers: { 'Retry-After': String(Math.ceil(this.retryMs() / 1_000)) } },
-      );
+    if (this.draining) {
+      this.refuse(response, 'shutdown');
+      onStarted?.();
+      onClosed?.();
+      return;
     }
-    openEventStream(response, this.retryMs());
-    if (response.req.method === 'HEAD') return;
+    if (options.connection !== undefined) this.sessions.cut(options.connection);
+    this.assertRoomFor(principal);
+    const sequence = parseEventId(lastEventId, this.encoder.epoch);
+    const resumption = sequence && this.publisher.resumption(topics, principal.tenantId, sequence);
+    const isOver = resumption && resumption.isOver;
+    if (isOver) this.ended(response);
+    else openEventStream(response, this.retryMs());
+    if (isOver || response.req.method === 'HEAD') {
+      onClosed?.();
+      return;
+    }
     // Jittered, so that clients which connected at once do not come back at once.
     const maxAgeMs = this.config.streamMaxAgeMs * (0.9 + 0.2 * this.random.float());
-    const session = new SseSession(response, principal, topics, maxAgeMs, this.context, {
-      onPending: (each) => this.schedule(each),
-      onSnapshotError: (error) => {
-        const streamKeys = topics.map((topic) => topic.streamKey);
-        this.log.error({ message: 'the snapshot of a stream could not be read', streamKeys, error });
-      },
-      onClose: () => {
-        timer?.cancel();
-        this.forget(session);
-      },
-    });
-    const timer =
-      options.durationMs === undefined ? undefined : this.clock.after(options.durationMs, () => session.end());
-    this.sessions.add(session);
-    session.start();
+    const session = { response, principal, topics, maxAgeMs, onStarted, onClosed, ...rest };
+    this.sessions.begin(session, resumption || undefined);
   }
 
   /**
@@ -171,72 +168,67 @@ export class SseBroadcaster implements Runnable {
     response.end(this.encoder.control(0, reason, { retryMs }, retryMs));
   }
 
+  /** Answers what will never bring anything again with 204, after which an EventSource does not come back. */
+  ended(response: ServerResponse): void {
+    response.writeHead(204, { 'Cache-Control': 'no-store' }).end();
+  }
+
+  /** What the key named is gone: streams that carry nothing else end cleanly after what waits, and a reconnect meets 404. */
+  retire(streamKey: string): void {
+    for (const { readers } of this.publisher.channels.of(streamKey)) {
+      for (const reader of [...readers]) reader.finish();
+    }
+  }
+
   start(): Promise<void> {
     return this.ticks.start();
   }
 
-  /** Says goodbye on every stream and ends it; cuts at the deadline what did not take it. Resolves when none is left. */
-  async stop(deadline: AbortSignal): Promise<void> {
+  /**
+   * Says goodbye on every stream and ends it, over at most `spreadMs` if they are many; cuts at the deadline what did not
+   * take it. Resolves when none is left.
+   */
+  async stop(deadline: AbortSignal, spreadMs = this.config.streamDrainSpreadMs): Promise<void> {
     this.draining = true;
-    const cut = (): void => {
-      for (const session of this.sessions.all()) session.destroy();
-    };
-    for (const session of this.sessions.all()) {
-      const retryMs = this.retryMs();
-      session.end((position) => this.encoder.control(position, 'shutdown', { retryMs }, retryMs));
-    }
-    if (deadline.aborted) cut();
-    deadline.addEventListener('abort', cut, { once: true });
-    await this.sessions.whenEmpty();
-    deadline.removeEventListener('abort', cut);
+    await drainSessions(this.sessions.registry, this.clock, deadline, {
+      spreadMs,
+      end: (session) => {
+        const retryMs = this.retryMs();
+        session.end((position) => this.encoder.control(position, 'shutdown', { retryMs }, retryMs));
+      },
+    });
     await this.ticks.stop();
   }
 
   stats(): StreamStats {
-    let queuedEvents = 0;
-    const sessionsByTopic: Record<string, number> = {};
-    for (const session of this.sessions.all()) {
-      queuedEvents += session.queuedEvents;
-      for (const prefix of new Set(session.topics.map((topic) => topic.prefix))) {
-        sessionsByTopic[prefix] = (sessionsByTopic[prefix] ?? 0) + 1;
-      }
-    }
+    const { published, channels, ring } = this.publisher;
     return {
-      sessions: this.sessions.size,
-      sessionsByTopic,
-      published: this.sequence,
+      ...this.sessions.stats(),
+      slowSessions: this.slow.size,
+      published,
       queuedBytes: this.budget.usedBytes,
-      queuedEvents,
+      budgetBytes: this.budget.maxBytes,
+      warmKeys: channels.size,
+      replayEvents: ring.length,
+      replayBytes: ring.bytes,
+      replayEvicted: ring.evicted,
       totals: { ...this.totals },
     };
   }
 
-  private schedule(session: SseSession): void {
-    this.pending.add(session);
-    if (this.flushScheduled) return;
-    this.flushScheduled = true;
-    setImmediate(() => {
-      this.flushScheduled = false;
-      const sessions = [...this.pending];
-      this.pending.clear();
-      for (const each of sessions) each.flush();
-    });
-  }
-
   private tick(): void {
-    let heartbeat: Buffer | undefined;
-    const beat = (): Buffer =>
-      (heartbeat ??= this.encoder.control(this.sequence, 'heartbeat', {
-        time: new Date(this.clock.now()).toISOString(),
-      }));
-    for (const session of this.sessions.all()) {
-      session.tick(beat);
-    }
+    this.slow.tidy();
+    this.publisher.channels.sweep();
+    this.sessions.tick();
   }
 
-  private forget(session: SseSession): void {
-    this.pending.delete(session);
-    this.sessions.remove(session);
+  private assertRoomFor(principal: Principal): void {
+    if (this.sessions.registry.countOf(principal) < this.config.streamsPerPrincipal) return;
+    throw new AppError(
+      'stream.limit',
+      `"${principal.id}" has ${this.config.streamsPerPrincipal} streams open; close one, or raise CROWSNEST_STREAMS_PER_PRINCIPAL`,
+      { headers: { 'Retry-After': String(Math.ceil(this.retryMs() / 1_000)) } },
+    );
   }
 
   /** Spread over half to one and a half times the setting, so that clients do not come back all at once. */

@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import { type SseOutput, outputOf } from './sse-output.js';
 
 /** The writing side of one client's connection: whether it takes more, how much it holds back, and its end. */
 export class SseConnection {
@@ -6,24 +7,24 @@ export class SseConnection {
   private ending = false;
   private gone = false;
   private waiters: (() => void)[] = [];
-  private writtenBytes = 0;
+  private readonly output: SseOutput;
   private takenBytes = 0;
   private progressAtMs: number;
   private wroteAtMs: number;
 
-  /** `output` is the response, its head written. `onDrain` is called when it takes bytes again. */
+  /** The response's head is written. `onDrain` is called when it takes bytes again. */
   constructor(
-    private readonly output: Writable,
+    private readonly response: Writable,
     private readonly now: () => number,
     private readonly onDrain: () => void,
     private readonly onClose: () => void,
   ) {
     this.progressAtMs = now();
     this.wroteAtMs = now();
-    output.on('drain', this.drained);
-    output.once('close', this.closed);
-    // Without a listener the error of a reset connection would end the process; `close` follows it.
-    output.on('error', () => output.destroy());
+    this.output = outputOf(response);
+    this.output.onDrain(this.drained);
+    response.once('close', this.closed);
+    response.on('error', destroyAfterError);
   }
 
   get writable(): boolean {
@@ -40,10 +41,10 @@ export class SseConnection {
     return this.now() - this.wroteAtMs;
   }
 
+  /** Nobody may change the bytes afterwards: they go to other clients too. */
   write(bytes: Buffer): void {
     if (this.ending || this.gone) return;
     this.wroteAtMs = this.now();
-    this.writtenBytes += bytes.length;
     if (!this.output.write(bytes)) this.blocked = true;
   }
 
@@ -57,20 +58,18 @@ export class SseConnection {
   end(): void {
     if (this.ending || this.gone) return;
     this.ending = true;
-    this.output.end();
+    this.response.end();
     this.wake();
   }
 
   /** Cuts the connection. */
   destroy(): void {
-    this.output.destroy();
+    this.response.destroy();
   }
 
   /** Whether data has been waiting for `limitMs` of which the client has taken nothing. Called at each tick. */
   isStalled(limitMs: number): boolean {
-    const waitingBytes = this.output.writableLength;
-    // What HTTP adds to a write waits too, so this is too little rather than too much.
-    const takenBytes = this.writtenBytes - waitingBytes;
+    const { waitingBytes, takenBytes } = this.output;
     if (waitingBytes === 0 || takenBytes > this.takenBytes) this.progressAtMs = this.now();
     this.takenBytes = takenBytes;
     return this.now() - this.progressAtMs >= limitMs;
@@ -85,7 +84,7 @@ export class SseConnection {
 
   private readonly closed = (): void => {
     this.gone = true;
-    this.output.off('drain', this.drained);
+    this.output.offDrain(this.drained);
     this.wake();
     this.onClose();
   };
@@ -95,4 +94,9 @@ export class SseConnection {
     this.waiters = [];
     for (const resolve of waiters) resolve();
   }
+}
+
+/** Without a listener the error of a reset connection would end the process; `close` follows it. */
+function destroyAfterError(this: Writable): void {
+  this.destroy();
 }

@@ -1,8 +1,9 @@
 /** The fields of one block of an event stream (HTML standard, "Server-sent events"); an absent field is not written. */
 export interface SseFields {
+  /** Not empty: that would make a client forget where it was. */
   readonly id?: string;
   readonly event?: string;
-  /** Text; line ends in it become lines of their own, so a parser gives them back as LF. */
+  /** Text; line ends in it become lines of their own, so a parser gives them back as LF. Only together with an id. */
   readonly data?: string;
   /** Milliseconds until the client connects again. */
   readonly retry?: number;
@@ -12,9 +13,11 @@ const LINE_END = /\r\n|\r|\n/;
 
 /**
  * One whole block with its closing empty line, UTF-8. `id` and `event` are written by us, never by users: with a line
- * end in them, or NUL in an id, which parsers ignore, this throws a TypeError instead of forging a field.
+ * end or NUL in them, or without an id beside data, this throws a TypeError instead of forging a field or leaving a client
+ * at the place of an earlier event.
  */
 export function encodeFrame({ id, event, data, retry }: SseFields): Buffer {
+  if (id === '' || (data !== undefined && id === undefined)) throw new TypeError('an event must have an id');
   let text = '';
   if (id !== undefined) text += `id: ${singleLine(id, 'id')}\n`;
   if (event !== undefined) text += `event: ${singleLine(event, 'event')}\n`;

@@ -1,227 +1,321 @@
 import type { Writable } from 'node:stream';
-import { type Principal, isInScope } from '../../auth/principal.js';
-import type { ByteBudget } from './byte-budget.js';
-import { CoalescingQueue, type QueueLimits } from '../coalescing-queue.js';
-import { EntityVersions } from './entity-versions.js';
-import { snapshotParts } from './snapshot-parts.js';
+import type { Principal } from '../../auth/principal.js';
+import type { BacklogLimits } from './channel-log.js';
+import type { ChannelSnapshot } from './channel-snapshot.js';
+import { SessionBacklog } from './session-backlog.js';
+import { SessionReader } from './session-reader.js';
+import type { SlowSessions } from './slow-sessions.js';
 import { SseConnection } from './sse-connection.js';
 import { encodeComment } from './sse-frame.js';
-import type { StreamEncoder, StreamEvent } from './stream-event.js';
-import type { ResolvedTopic } from './stream-topics.js';
+import type { StreamChannel } from './stream-channel.js';
+import type { StreamEncoder } from './stream-event.js';
+import type { StreamTotals } from './stream-stats.js';
 
 /** What the sessions of a process have in common. */
 export interface SessionContext {
   readonly encoder: StreamEncoder;
-  readonly limits: QueueLimits;
+  readonly limits: BacklogLimits;
   readonly keepAliveMs: number;
   readonly stallMs: number;
-  readonly budget: ByteBudget;
-  readonly totals: SessionTotals;
-  /** Sequence of the newest event of the process. */
+  readonly slow: SlowSessions;
+  readonly totals: StreamTotals;
+  /** Newest place in the order of the process. */
   readonly sequence: () => number;
   /** Milliseconds on a monotonic clock. */
   readonly now: () => number;
-}
-
-/** Counted over all sessions, also those that have ended. */
-export interface SessionTotals {
-  events: number;
-  bytes: number;
-  snapshots: number;
-  lagged: number;
-  dropped: number;
-  coalesced: number;
-  stalled: number;
-}
-
-export interface SessionHooks {
-  /** Something waits to be written: call `flush` at the end of this turn. */
-  readonly onPending: (session: SseSession) => void;
-  readonly onSnapshotError: (error: unknown) => void;
+  /** Calls `pump` in another turn. */
+  readonly later: (session: SseSession) => void;
+  readonly onError: (error: unknown) => void;
   readonly onClose: (session: SseSession) => void;
 }
 
-/** Events that wait together are written as one buffer up to this size. */
-const BATCH_BYTES = 16 * 1_024;
+export interface SessionOptions {
+  readonly maxAgeMs: number;
+  /** Called once, when the first event is written. */
+  readonly onStarted: (() => void) | undefined;
+}
+
 const KEEP_ALIVE_COMMENT = encodeComment('keep-alive');
 
 /**
- * One client, on one or many stream keys.
+ * One client, on one or many channels. It holds no events: how far it came is all that it knows.
  *
- * Joining: it is registered first, so that changes queue up, then the snapshot of each key is read and written as fast
- * as the client takes it; changes that a snapshot shows already are then removed from the queue. Live: what is queued
- * is written once a turn while the client takes it. A client for which too much waits is lagging: its queue is given
- * up, and as soon as it takes bytes again it is told how many events it missed and joins anew.
+ * Joining: the snapshot of each channel is awaited and written as fast as the client takes it. Live: what its channels
+ * have after its place is written once a turn while the client takes it. One that was slow gets the newest states only
+ * if the events are too many, and if these are too many it is lagging: it is told how many events it missed and joins
+ * anew. What came during its snapshot, and what it resumes from, is outside these limits.
  */
 export class SseSession {
+  readonly readers: readonly SessionReader[];
   private readonly connection: SseConnection;
-  private readonly queue: CoalescingQueue<StreamEvent>;
-  private readonly versions = new EntityVersions();
-  private joining = false;
-  private lagging = false;
-  private dropped = 0;
-  private budgeted = 0;
+  private readonly backlog: SessionBacklog;
   private readonly endsAtMs: number;
-  /** Sequence up to which the client has everything; 0 while only a snapshot can bring it there. */
-  private position = 0;
+  private place = 0;
+  private state: 'joining' | 'live' | 'lagging' = 'live';
+  /** Channels whose snapshot is written. */
+  private joined = 0;
+  private snapshot: ChannelSnapshot | undefined;
+  private part = 0;
+  /** Sequence before which no id may be resumed from: some channel's snapshot shows more than that. */
+  private resumableFrom = 0;
+  /** Events up to this sequence are outside the limits of a slow client. */
+  private exemptUpTo = 0;
+  private isSlow = false;
+  private isCoalescing = false;
+  private isStarted = false;
+  private isClosed = false;
+  private dropped = 0;
 
   constructor(
-    output: Writable,
+    response: Writable,
     readonly principal: Principal,
-    readonly topics: readonly ResolvedTopic[],
-    maxAgeMs: number,
+    channels: readonly StreamChannel[],
+    private readonly options: SessionOptions,
     private readonly context: SessionContext,
-    private readonly hooks: SessionHooks,
   ) {
-    this.endsAtMs = context.now() + maxAgeMs;
-    this.queue = new CoalescingQueue(context.limits);
+    this.endsAtMs = context.now() + options.maxAgeMs;
+    this.readers = channels.map((channel) => new SessionReader(channel, this));
+    this.backlog = new SessionBacklog(this.readers, context.limits, context.encoder);
     this.connection = new SseConnection(
-      output,
+      response,
       context.now,
-      () => this.flush(),
-      () => this.closed(),
+      () => this.drained(),
+      () => this.close(),
     );
   }
 
+  /** Sequence up to which the client has everything. */
+  get cursor(): number {
+    return this.place;
+  }
+
   get queuedEvents(): number {
-    return this.queue.length;
+    return this.state === 'live' && this.isSlow ? this.backlog.count(this.place) : 0;
   }
 
-  /** Sends the snapshots. Called once the session gets the events of its keys. */
+  /** Bytes that are kept because of it, be it alone or with others. */
+  get heldBytes(): number {
+    let bytes = this.snapshot?.heldBytes ?? 0;
+    for (const { channel, neededAfter } of this.readers) bytes += channel.log.statesAfter(neededAfter).bytes;
+    return bytes;
+  }
+
+  /** Begins with the snapshot of each channel. */
   start(): void {
-    void this.join();
+    this.join();
   }
 
-  /** Takes an event of one of its keys. Never blocks or throws. */
-  offer(event: StreamEvent): void {
-    if (this.connection.isOver || !isInScope(this.principal, event.tenantId)) return;
-    if (this.lagging) {
-      this.countDropped(1);
-      return;
+  /** Goes on after the sequence, up to which the client has everything of all channels. */
+  resume(sequence: number): void {
+    this.place = sequence;
+    this.exemptUpTo = this.context.sequence();
+    for (const reader of this.readers) {
+      reader.since = sequence;
+      reader.isComplete = reader.channel.isFinalAt(sequence);
     }
-    if (!this.versions.advance(event.streamKey, event.entity, event.version)) return;
-    // A burst within one turn must not look like a slow client.
-    if (!this.joining && !this.queue.hasRoom(event.frame.length)) this.flush();
-    const held = this.joining || !this.connection.writable;
-    const affordable = !held || this.context.budget.allows(event.frame.length);
-    const { coalesced } = this.queue;
-    const queued = affordable && this.queue.offer(event, event.coalesceKey, event.frame.length);
-    this.context.totals.coalesced += this.queue.coalesced - coalesced;
-    if (!queued) this.lag();
-    this.account();
-    if (!held) this.hooks.onPending(this);
+    this.pump();
   }
 
-  /** Writes what waits, while the client takes it. */
-  flush(): void {
-    if (this.joining || !this.connection.writable) return;
-    if (this.lagging) {
-      void this.join();
-      return;
+  /** Writes what there is, while the client takes it. Called when there may be more; never throws. */
+  pump(): void {
+    if (this.connection.isOver) return;
+    try {
+      this.advance();
+    } catch (error) {
+      this.context.onError(error);
+      this.destroy();
     }
-    while (this.connection.writable && this.queue.length > 0) this.writeBatch();
-    this.account();
+  }
+
+  snapshotReady(snapshot: ChannelSnapshot): void {
+    if (this.connection.isOver) return;
+    snapshot.hold();
+    this.snapshot = snapshot;
+    this.part = 0;
+    this.pump();
+  }
+
+  /** The client connects again and gets its snapshot then. */
+  snapshotFailed(): void {
+    this.end();
+  }
+
+  /** One that is slow gets the newest states only if too much waits for it; if these are too many, it is given up. */
+  review(): void {
+    if (!this.isSlow || this.state !== 'live') return;
+    const catchUp = this.backlog.catchUp(Math.max(this.place, this.exemptUpTo));
+    this.isCoalescing = catchUp === 'newest states';
+    if (catchUp === 'snapshot') this.giveUp();
+  }
+
+  /** Lets go of everything that is held for it: it will be told, and begin anew. */
+  giveUp(): void {
+    this.miss(this.backlog.count(this.place));
+    this.state = 'lagging';
+    this.place = this.context.sequence();
+    this.letGo();
+    if (this.connection.writable) this.context.later(this);
   }
 
   /** Cuts a client that takes nothing, ends an old stream, keeps an idle one alive. Called about once a second. */
   tick(heartbeat: () => Buffer): void {
     if (this.connection.isStalled(this.context.stallMs)) {
       this.context.totals.stalled += 1;
-      this.connection.destroy();
+      this.destroy();
       return;
     }
     if (this.context.now() >= this.endsAtMs) this.end();
     if (!this.connection.writable || this.connection.idleMs < this.context.keepAliveMs) return;
     // The heartbeat carries the newest id, so it may only go to a client that has everything up to it.
-    if (this.joining || this.lagging || this.queue.length > 0) this.write(KEEP_ALIVE_COMMENT);
-    else this.write(heartbeat());
+    if (this.state === 'live' && this.backlog.isEmpty(this.place)) {
+      this.place = this.context.sequence();
+      this.writeEvent(heartbeat());
+    } else this.write(KEEP_ALIVE_COMMENT);
   }
 
-  /** Ends the stream cleanly after what waits, with a last event where given, made for the id it can resume from. */
+  /** Ends the stream cleanly after what the client takes, with a last event where given, made for its id. */
   end(last?: (position: number) => Buffer): void {
     if (this.connection.isOver) return;
-    // Bounded by the queue, so it may go out whether or not the client takes it at once.
-    if (!this.joining && !this.lagging) while (this.queue.length > 0) this.writeBatch();
-    this.account();
-    if (last) this.write(last(this.joining || this.lagging ? 0 : this.position));
+    if (this.state === 'live') this.writeEvents();
+    if (last) this.writeEvent(last(this.position));
     this.connection.end();
   }
 
-  /** Cuts the connection. */
+  /** Cuts the connection; it is gone when this returns. */
   destroy(): void {
     this.connection.destroy();
+    this.close();
   }
 
-  private async join(): Promise<void> {
-    this.joining = true;
-    try {
+  /** What the client may resume from; 0 while only a snapshot can bring it to a state. */
+  private get position(): number {
+    return this.state === 'live' && this.place >= this.resumableFrom ? this.place : 0;
+  }
+
+  private drained(): void {
+    this.review();
+    this.pump();
+  }
+
+  private advance(): void {
+    if (!this.connection.writable) {
+      if (this.state !== 'lagging') this.slowDown();
+      return;
+    }
+    if (this.state === 'lagging') {
       this.tellLag();
-      await this.sendSnapshots();
-      this.joining = false;
-      this.flush();
-    } catch (error) {
-      // The client connects again and gets its snapshot then.
-      this.hooks.onSnapshotError(error);
-      this.end();
+      this.join();
+    }
+    if (this.state === 'joining') this.writeSnapshots();
+    if (this.state === 'live') this.writeEvents();
+    if (this.state === 'live' && this.readers.every(({ isOver }) => isOver)) this.end();
+  }
+
+  private join(): void {
+    this.state = 'joining';
+    this.joined = 0;
+    this.place = 0;
+    for (const reader of this.readers) reader.isComplete = false;
+    this.slowDown();
+    this.readers[0]?.requestSnapshot();
+  }
+
+  private writeSnapshots(): void {
+    while (this.snapshot && this.connection.writable) {
+      const isLastPart = this.part === this.snapshot.length - 1;
+      if (isLastPart) this.joined += 1;
+      // Only with the very last part has the client a state that it could resume from.
+      if (this.joined === this.readers.length) this.goLive();
+      this.writeEvent(this.snapshot.part(this.part, this.position));
+      this.part += 1;
+      if (isLastPart) this.snapshotWritten(this.snapshot);
     }
   }
 
-  private async sendSnapshots(): Promise<void> {
-    this.position = 0;
-    const sequence = this.context.sequence();
-    for (const { streamKey } of this.topics) this.versions.forget(streamKey);
-    for (const [index, topic] of this.topics.entries()) {
-      if (this.connection.isOver) return;
-      const items = await topic.snapshot(this.principal);
-      const shown = new Map(items.map((item) => [item.entity, item.version]));
-      for (const [entity, version] of shown) this.versions.advance(topic.streamKey, entity, version);
-      this.queue.remove(
-        (event) => event.streamKey === topic.streamKey && event.version <= (shown.get(event.entity) ?? -Infinity),
-      );
-      this.account();
-      const lastTopic = index === this.topics.length - 1;
-      for (const part of snapshotParts(items)) {
-        await this.connection.ready();
-        if (this.connection.isOver) return;
-        // Only with the very last part has the client a state that it could resume from.
-        if (lastTopic && part.last) this.position = sequence;
-        this.write(this.context.encoder.event(this.position, topic.streamKey, 'snapshot', part));
+  private snapshotWritten(snapshot: ChannelSnapshot): void {
+    const reader = this.readers[this.joined - 1];
+    if (reader) reader.isComplete = snapshot.isFinal;
+    this.context.totals.snapshots += 1;
+    this.snapshot = undefined;
+    snapshot.release();
+    this.readers[this.joined]?.requestSnapshot();
+  }
+
+  private goLive(): void {
+    const reads = this.readers.map(({ since }) => since);
+    this.state = 'live';
+    this.isCoalescing = false;
+    this.place = Math.min(...reads);
+    this.resumableFrom = Math.max(...reads);
+    this.exemptUpTo = this.context.sequence();
+    if (this.backlog.isEmpty(this.place)) this.place = this.exemptUpTo;
+  }
+
+  private writeEvents(): void {
+    while (this.connection.writable) {
+      const batch = this.backlog.batch(this.place, this.isCoalescing, this.resumableFrom);
+      if (!batch) {
+        this.caughtUp();
+        return;
       }
-      this.context.totals.snapshots += 1;
+      this.place = batch.upTo;
+      this.context.totals.events += batch.count;
+      this.context.totals.coalesced += batch.coalesced;
+      this.writeEvent(batch.bytes);
     }
+    if (this.backlog.isEmpty(this.place)) this.caughtUp();
+    else this.slowDown();
   }
 
-  private lag(): void {
-    this.countDropped(this.queue.clear() + 1);
-    this.lagging = true;
+  private caughtUp(): void {
+    this.place = this.context.sequence();
+    this.isCoalescing = false;
+    for (const reader of this.readers) reader.isComplete ||= reader.channel.hasEndedBy(this.place);
+    this.quicken();
   }
 
   private tellLag(): void {
-    if (!this.lagging) return;
-    this.write(this.context.encoder.control(0, 'lagged', { dropped: this.dropped }));
-    this.context.totals.lagged += 1;
+    // What was published since it was given up is missed too.
+    for (const { channel } of this.readers) this.miss(channel.log.countAfter(this.place));
+    const { dropped } = this;
     this.dropped = 0;
-    this.lagging = false;
+    if (dropped === 0) return;
+    this.context.totals.lagged += 1;
+    this.writeEvent(this.context.encoder.control(0, 'lagged', { dropped }));
   }
 
-  private countDropped(count: number): void {
-    this.dropped += count;
-    this.context.totals.dropped += count;
+  private miss(events: number): void {
+    this.dropped += events;
+    this.context.totals.dropped += events;
   }
 
-  private writeBatch(): void {
-    const frames: Buffer[] = [];
-    let bytes = 0;
-    for (let next = this.queue.peek(); next; next = this.queue.peek()) {
-      if (frames.length > 0 && bytes + next.frame.length > BATCH_BYTES) break;
-      this.queue.shift();
-      frames.push(next.frame);
-      bytes += next.frame.length;
-      this.position = next.sequence;
-    }
-    this.context.totals.events += frames.length;
-    const [first] = frames;
-    if (first) this.write(frames.length === 1 ? first : Buffer.concat(frames, bytes));
+  /** What it has not got must stay until it has. */
+  private slowDown(): void {
+    if (this.isSlow) return;
+    this.isSlow = true;
+    this.context.slow.add(this);
+    for (const reader of this.readers) reader.channel.log.slowDown(reader);
+  }
+
+  private quicken(): void {
+    if (!this.isSlow) return;
+    this.isSlow = false;
+    this.context.slow.delete(this);
+    for (const reader of this.readers) reader.channel.log.quicken(reader);
+  }
+
+  private letGo(): void {
+    this.snapshot?.release();
+    this.snapshot = undefined;
+    for (const reader of this.readers) reader.forsake();
+    this.quicken();
+  }
+
+  private writeEvent(bytes: Buffer): void {
+    this.write(bytes);
+    if (this.isStarted) return;
+    this.isStarted = true;
+    this.options.onStarted?.();
   }
 
   private write(bytes: Buffer): void {
@@ -229,15 +323,10 @@ export class SseSession {
     this.connection.write(bytes);
   }
 
-  /** Tells the budget how much the queue holds now. */
-  private account(): void {
-    this.context.budget.add(this.queue.bytes - this.budgeted);
-    this.budgeted = this.queue.bytes;
-  }
-
-  private closed(): void {
-    this.queue.clear();
-    this.account();
-    this.hooks.onClose(this);
+  private close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.letGo();
+    this.context.onClose(this);
   }
 }

@@ -1,18 +1,5 @@
+import { formatEventId } from './event-id.js';
 import { encodeFrame } from './sse-frame.js';
-import type { StreamItem } from './stream-topic.js';
-
-/** A change on its way to the clients of one stream key, encoded once for all of them. */
-export interface StreamEvent {
-  /** Order of publication over all keys of the process, from 1. */
-  readonly sequence: number;
-  readonly streamKey: string;
-  readonly tenantId: string;
-  readonly entity: string;
-  readonly version: number;
-  /** Equal for the states of one entity in one stream. */
-  readonly coalesceKey: string;
-  readonly frame: Buffer;
-}
 
 /** What stands in `data` of each event, as JSON. */
 export interface StreamEnvelope {
@@ -26,39 +13,48 @@ export interface StreamEnvelope {
   readonly data: unknown;
 }
 
+/** An event but for its id. */
+export interface EventText {
+  readonly event: string;
+  /** The envelope as JSON. */
+  readonly data: string;
+}
+
 /** Makes the bytes of events: ids `<epoch>.<sequence>` and the JSON envelope that every event carries (DESIGN 5). */
 export class StreamEncoder {
   constructor(
-    /** Of this process: tells ids of another one, or of one before a restart. Without a dot. */
-    private readonly epoch: string,
+    /** Of this process: tells ids of another one, or of one before a restart. Hexadecimal. */
+    readonly epoch: string,
     private readonly now: () => number,
   ) {}
 
-  change(sequence: number, streamKey: string, tenantId: string, item: StreamItem): StreamEvent {
-    const frame = this.event(sequence, streamKey, item.eventType, item.data);
-    const coalesceKey = `${streamKey}\n${item.entity}`;
-    return { sequence, streamKey, tenantId, entity: item.entity, version: item.version, coalesceKey, frame };
+  /** A change of one key. */
+  change(sequence: number, streamKey: string, eventType: string, data: unknown): Buffer {
+    return this.frame(sequence, this.text(streamKey, eventType, JSON.stringify(data)));
   }
 
-  /** An event of one key. Sequence 0 makes an id that nothing can be resumed from, so that a client gets a snapshot. */
-  event(sequence: number, streamKey: string, eventType: string, data: unknown): Buffer {
+  /** An event of one key; `json` is its `data`. */
+  text(streamKey: string, eventType: string, json: string): EventText {
     const [type = ''] = streamKey.split(':', 1);
-    return this.encode(sequence, { type, streamKey, eventType, timestamp: this.timestamp(), data });
+    const head = JSON.stringify({ type, streamKey, eventType, timestamp: this.timestamp() });
+    return { event: eventType, data: `${head.slice(0, -1)},"data":${json}}` };
   }
 
   /** An event about the connection itself, whatever its keys: `type` and `streamKey` are `stream`. */
   control(sequence: number, eventType: string, data: unknown, retryMs?: number): Buffer {
-    const envelope = { type: 'stream', streamKey: 'stream', eventType, timestamp: this.timestamp(), data };
-    return this.encode(sequence, envelope, retryMs);
+    return this.frame(sequence, this.text('stream', eventType, JSON.stringify(data)), retryMs);
   }
 
-  private encode(sequence: number, envelope: StreamEnvelope, retryMs?: number): Buffer {
-    return encodeFrame({
-      id: `${this.epoch}.${sequence}`,
-      event: envelope.eventType,
-      data: JSON.stringify(envelope),
-      ...(retryMs === undefined ? {} : { retry: retryMs }),
-    });
+  /** Sequence 0 makes an id that nothing can be resumed from, so that a client gets a snapshot. */
+  frame(sequence: number, text: EventText, retryMs?: number): Buffer {
+    const id = formatEventId(this.epoch, sequence);
+    return encodeFrame({ id, ...text, ...(retryMs === undefined ? {} : { retry: retryMs }) });
+  }
+
+  /** The frame of a change with an id that nothing can be resumed from. */
+  withoutResume(frame: Buffer): Buffer {
+    const rest = frame.subarray(frame.indexOf('\n'));
+    return Buffer.concat([Buffer.from(`id: ${formatEventId(this.epoch, 0)}`), rest]);
   }
 
   private timestamp(): string {

@@ -11,6 +11,13 @@ export interface StreamItem {
   /** Grows with every change of the entity. A change that a snapshot already shows is not sent again. */
   readonly version: number;
   readonly data: unknown;
+  /** The last of its stream key: nothing follows, so a stream that carries nothing else ends after it. */
+  readonly final?: boolean;
+}
+
+/** Whether a snapshot shows that nothing follows under its key. */
+export function isFinal(items: readonly StreamItem[]): boolean {
+  return items.some(({ final }) => final === true);
 }
 
 /**
@@ -23,8 +30,9 @@ export interface StreamTopic {
   /** Throws AppError `resource.not_found` unless the principal may see what the key names. */
   authorize(principal: Principal, id: string): Promise<void>;
   /**
-   * The current state, read after the call and only what the principal may see. A change must be stored before it is
-   * published: then it is either in here or arrives as an event, and never both.
+   * The current state, read after the call and only what the principal's tenant may see: all clients of that tenant
+   * may be given the same. What a read showed a later one shows too. A change must be stored before it is published:
+   * then it is either in here or arrives as an event, and never both.
    */
   snapshot(principal: Principal, id: string): Promise<readonly StreamItem[]>;
 }

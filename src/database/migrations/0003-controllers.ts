@@ -41,7 +41,7 @@ const DEFAULT_TENANT = {
 };
 
 export const controllers: Migration = {
-  schemaVersion: 2,
+  schemaVersion: 3,
   description: 'create the indexes of jobs, tenants, agents and the audit log',
   async up(database, signal) {
     for (const [collection, indexes] of Object.entries(INDEXES)) {

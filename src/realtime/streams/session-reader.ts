@@ -1,0 +1,95 @@
+import type { Principal } from '../../auth/principal.js';
+import type { ChannelEvent } from './channel-event.js';
+import type { ChannelSnapshot } from './channel-snapshot.js';
+import type { SnapshotRequest } from './snapshot-reads.js';
+import type { ChannelReader, StreamChannel } from './stream-channel.js';
+
+/** The session behind a reader. */
+export interface ReadingSession {
+  readonly principal: Principal;
+  /** Sequence up to which it has everything. */
+  readonly cursor: number;
+  pump(): void;
+  /** Is it too far behind? */
+  review(): void;
+  snapshotReady(snapshot: ChannelSnapshot): void;
+  snapshotFailed(): void;
+}
+
+/** A session's part in one channel: from where on it needs events, and whether anything follows at all. */
+export class SessionReader implements ChannelReader {
+  /**
+   * Begin of the read whose snapshot it has, or where it resumed: it needs the events after it that this did not show.
+   * Infinite until then.
+   */
+  since = Number.POSITIVE_INFINITY;
+  /** It was given the end. */
+  isComplete = false;
+  /** What stood behind the key is gone. */
+  private isRetired = false;
+  private request: SnapshotRequest | undefined;
+
+  constructor(
+    readonly channel: StreamChannel,
+    private readonly session: ReadingSession,
+  ) {}
+
+  get principal(): Principal {
+    return this.session.principal;
+  }
+
+  /** Nothing follows. */
+  get isOver(): boolean {
+    return this.isComplete || this.isRetired;
+  }
+
+  get neededAfter(): number {
+    return Math.max(this.session.cursor, this.since);
+  }
+
+  /** The first event after the sequence that it needs, be it superseded or not. */
+  next(sequence: number): ChannelEvent | undefined {
+    const { log } = this.channel;
+    let event = log.next(Math.max(sequence, this.since));
+    while (event && event.coveredBy <= this.since) event = log.next(event.sequence);
+    return event;
+  }
+
+  requestSnapshot(): void {
+    this.since = Number.POSITIVE_INFINITY;
+    this.request = this.channel.snapshots.request(this);
+  }
+
+  /** Waits for a snapshot no more, and needs nothing. */
+  forsake(): void {
+    if (this.request) this.request.cancelled = true;
+    this.since = Number.POSITIVE_INFINITY;
+  }
+
+  snapshotBegins(read: number): void {
+    this.since = read;
+    // It is registered as slow already; from now on there is something that it needs.
+    this.channel.log.slowDown(this);
+  }
+
+  snapshotReady(snapshot: ChannelSnapshot): void {
+    this.session.snapshotReady(snapshot);
+  }
+
+  snapshotFailed(): void {
+    this.session.snapshotFailed();
+  }
+
+  pump(): void {
+    this.session.pump();
+  }
+
+  review(): void {
+    this.session.review();
+  }
+
+  finish(): void {
+    this.isRetired = true;
+    this.session.pump();
+  }
+}
