@@ -18,6 +18,8 @@ const CLAIMED = { result: 0, error: 0, history: 0 } as const;
 const IN_ORDER = { rank: 1, _id: 1 } as const;
 /** MongoDB merges at most 200 ranges of an index in the order of a sort. */
 const MAX_LANES = 200;
+/** Documents in one answer of the database. */
+const MAX_BATCH = 1_000;
 /** Of one prefix. Jobs of further ones are found once those before are empty. */
 const MAX_KNOWN_LANES = 1_000;
 
@@ -51,7 +53,7 @@ export class JobClaimsRepository {
     for (let start = 0; start < lanes.length; start += MAX_LANES) {
       const some = lanes.slice(start, start + MAX_LANES);
       const found = await this.jobs.documents
-        .find({ lane: { $in: some }, state: 'queued' }, { projection: { _id: 1, rank: 1 } })
+        .find({ lane: { $in: some }, state: 'queued' }, { projection: { _id: 1, rank: 1 }, batchSize: limit })
         .sort(IN_ORDER)
         .limit(limit)
         .toArray();
@@ -81,7 +83,7 @@ export class JobClaimsRepository {
   /** What the claims have got and not given back, in the order of the queue. */
   ofClaims(claimKeys: readonly string[]): Promise<ClaimedJobDocument[]> {
     return this.jobs.documents
-      .find({ 'lease.claimKey': { $in: [...claimKeys] } }, { projection: CLAIMED })
+      .find({ 'lease.claimKey': { $in: [...claimKeys] } }, { projection: CLAIMED, batchSize: MAX_BATCH })
       .sort(IN_ORDER)
       .toArray();
   }

@@ -8,6 +8,7 @@ import { JobReportsRepository } from './job-reports.repository.js';
 import { JobSlots } from './job-slots.js';
 import type { ReleaseReason } from './job.js';
 import { hashOfToken } from './lease-token.js';
+import { ReportWriter } from './report-writer.js';
 
 /** A job that an agent says it has. */
 export interface LeaseEntry {
@@ -35,6 +36,7 @@ export class JobLeases {
   constructor(
     private readonly repository: JobReportsRepository,
     private readonly releases: JobReleasesRepository,
+    private readonly writer: ReportWriter,
     private readonly changes: JobChanges,
     private readonly slots: JobSlots,
     private readonly announcer: JobAnnouncer,
@@ -84,12 +86,13 @@ export class JobLeases {
   }
 
   private async progress(agent: Pick<AgentIdentity, 'id'>, entries: readonly LeaseEntry[]): Promise<void> {
-    for (const { jobId, token, progress } of entries) {
-      if (!progress) continue;
+    const reported = entries.map(async ({ jobId, token, progress }) => {
+      if (!progress) return;
       const lease = { jobId, agentId: agent.id, hash: hashOfToken(token) };
       const change = this.changes.progress(progress.percent, progress.message ?? null);
-      const job = await this.repository.apply('progress', lease, change);
+      const job = await this.writer.write({ ...lease, event: 'progress', content: JSON.stringify(progress), change });
       if (job) this.announcer.changed([job]);
-    }
+    });
+    await Promise.all(reported);
   }
 }

@@ -4,29 +4,13 @@ import { type Scope, tenantFilter } from '../auth/principal.js';
 import type { Change } from './job-changes.js';
 import { JobCollection } from './job-collection.js';
 import { LISTED, type ListedJobDocument } from './job.document.js';
-import { type JobEvent, statesBefore } from './job-state.js';
 import { claimKeysOf } from './lease-token.js';
+import type { LeaseClaim } from './report-writer.js';
 
-/** A lease as its holder names it. */
-export interface LeaseClaim {
-  readonly jobId: string;
-  readonly agentId: string;
-  readonly hash: string;
-}
-
-/** What agents report about jobs that they have. Each is one update, on the condition that the lease is still theirs. */
+/** Jobs that agents have, by agent. */
 @Injectable()
 export class JobReportsRepository {
   constructor(private readonly jobs: JobCollection) {}
-
-  /** Null, and nothing changed, unless the lease is held and the job in a state in which the event can happen. */
-  apply(event: JobEvent, lease: LeaseClaim, change: Change): Promise<ListedJobDocument | null> {
-    return this.jobs.documents.findOneAndUpdate(
-      { ...heldBy(lease), state: { $in: [...statesBefore(event)] } },
-      change,
-      { returnDocument: 'after', projection: LISTED },
-    );
-  }
 
   find(scope: Scope, jobId: string): Promise<ListedJobDocument | null> {
     return this.jobs.documents.findOne(
@@ -77,8 +61,4 @@ export class JobReportsRepository {
     );
     return next?.lease?.agentId ?? null;
   }
-}
-
-function heldBy({ jobId, agentId, hash }: LeaseClaim) {
-  return { _id: new Types.ObjectId(jobId), 'lease.agentId': agentId, 'lease.hash': hash };
 }

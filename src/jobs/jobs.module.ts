@@ -23,6 +23,7 @@ import { JobsRepository } from './jobs.repository.js';
 import { JobsService } from './jobs.service.js';
 import { QueueOrderRepository } from './queue-order.repository.js';
 import { QueueOrder } from './queue-order.js';
+import { ReportWriter } from './report-writer.js';
 
 /** The job queue: enqueue, claim, report, and the sweeps that heal it. */
 @Module({
@@ -50,6 +51,7 @@ import { QueueOrder } from './queue-order.js';
     JobsService,
     QueueOrder,
     QueueOrderRepository,
+    ReportWriter,
   ],
   exports: [JobLeases, JobSweeps, QueueOrder],
 })

@@ -23,6 +23,7 @@ import { JobsRepository } from '../../src/jobs/jobs.repository.js';
 import { JobsService } from '../../src/jobs/jobs.service.js';
 import { QueueOrderRepository } from '../../src/jobs/queue-order.repository.js';
 import { QueueOrder } from '../../src/jobs/queue-order.js';
+import { ReportWriter } from '../../src/jobs/report-writer.js';
 import { EventBus } from '../../src/realtime/index.js';
 import { CryptoRandom } from '../../src/runtime/random.js';
 import type { TenantsConfig } from '../../src/tenants/index.js';
@@ -99,8 +100,9 @@ export function makeJobs(database: TestDatabase, clock: FakeClock, settings: Job
     tenants.config,
     random,
   );
-  const reports = new JobReports(reportsRepository, changes, slots, announcer);
-  const leases = new JobLeases(reportsRepository, releases, changes, slots, announcer, random);
+  const writer = new ReportWriter(collection);
+  const reports = new JobReports(reportsRepository, writer, changes, slots, announcer);
+  const leases = new JobLeases(reportsRepository, releases, writer, changes, slots, announcer, random);
   const sweeps = new JobSweeps(
     releases,
     reportsRepository,
