@@ -43,12 +43,14 @@ export class JobReports {
   ) {}
 
   async start(agent: Reporter, jobId: string, token: string): Promise<HeldJob> {
-    return heldJob(await this.report('start', agent, {
-      jobId,
-      token,
-      content: '',
-      change: () => this.changes.start(agent.id),
-    }));
+    return heldJob(
+      await this.report('start', agent, {
+        jobId,
+        token,
+        content: '',
+        change: () => this.changes.start(agent.id),
+      }),
+    );
   }
 
   async progress(agent: Reporter, jobId: string, token: string, progress: Progress): Promise<HeldJob> {
@@ -69,7 +71,11 @@ export class JobReports {
     return toJob(await this.reportEnd('fail', agent, { jobId, token, content: `${isRetryable} ${text}`, change }));
   }
 
-  private async reportEnd(event: 'complete' | 'fail', agent: Reporter, report: AgentReport): Promise<ListedJobDocument> {
+  private async reportEnd(
+    event: 'complete' | 'fail',
+    agent: Reporter,
+    report: AgentReport,
+  ): Promise<ListedJobDocument> {
     const document = await this.report(event, agent, report);
     await this.slots.fillAfter(document);
     return document;

@@ -112,7 +112,10 @@ export class ReportWriter {
 }
 
 /** Whether the job is as the report has it: by this report, or by the same one before. */
-export function isTrueOf({ event, agentId, hash }: Omit<Report, 'change' | 'content'>, job: ListedJobDocument): boolean {
+export function isTrueOf(
+  { event, agentId, hash }: Omit<Report, 'change' | 'content'>,
+  job: ListedJobDocument,
+): boolean {
   if (event === 'complete' || event === 'fail') return job.ended?.hash === hash && job.ended.event === event;
   return job.state === 'running' && job.lease?.agentId === agentId && job.lease.hash === hash;
 }
