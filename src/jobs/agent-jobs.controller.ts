@@ -1,7 +1,7 @@
 import { Body, Controller, HttpCode, Inject, Param, Post, Req } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Request } from 'express';
-import { CurrentPrincipal, type Principal, Roles } from '../auth/index.js';
+import { AgentRoute, CurrentPrincipal, type Principal } from '../auth/index.js';
 import { AppError } from '../errors/app-error.js';
 import { ApiProblems, objectIdParam } from '../http/index.js';
 import {
@@ -34,7 +34,7 @@ export class AgentJobsController {
 
   @Post('claim')
   @HttpCode(200)
-  @Roles('operator')
+  @AgentRoute()
   @ApiOperation({
     summary: 'Claim jobs',
     description: 'With an agent’s credential. Answers as soon as there are jobs, or none when `waitMs` is over.',
@@ -58,7 +58,7 @@ export class AgentJobsController {
 
   @Post(':id/start')
   @HttpCode(200)
-  @Roles('operator')
+  @AgentRoute()
   @ApiOperation({ summary: 'Tell that work on a claimed job begins', description: "With an agent's credential." })
   @ApiOkResponse({ standardSchema: HeldJobAnswer })
   async start(
@@ -66,12 +66,12 @@ export class AgentJobsController {
     @Param('id', { schema: jobId }) id: string,
     @Body({ schema: StartJob }) { token }: StartJob,
   ): Promise<HeldJobAnswer> {
-    return held(await this.reports.start(requireAgent(principal), id, token));
+    return held(await this.reports.start(principal, id, token));
   }
 
   @Post(':id/progress')
   @HttpCode(200)
-  @Roles('operator')
+  @AgentRoute()
   @ApiOperation({ summary: 'Tell progress of a running job', description: 'Renews its lease, too.' })
   @ApiOkResponse({ standardSchema: HeldJobAnswer })
   async progress(
@@ -79,12 +79,12 @@ export class AgentJobsController {
     @Param('id', { schema: jobId }) id: string,
     @Body({ schema: ReportProgress }) { token, percent, message }: ReportProgress,
   ): Promise<HeldJobAnswer> {
-    return held(await this.reports.progress(requireAgent(principal), id, token, { percent, message }));
+    return held(await this.reports.progress(principal, id, token, { percent, message }));
   }
 
   @Post(':id/complete')
   @HttpCode(200)
-  @Roles('operator')
+  @AgentRoute()
   @ApiOperation({
     summary: 'Complete a job',
     description: '409 `job.lease_lost`: the job is another agent’s or has ended; drop the work. Repeating it is safe.',
@@ -95,12 +95,12 @@ export class AgentJobsController {
     @Param('id', { schema: jobId }) id: string,
     @Body({ schema: CompleteJob }) { token, result }: CompleteJob,
   ): Promise<EndedJobAnswer> {
-    return ended(await this.reports.complete(requireAgent(principal), id, token, result));
+    return ended(await this.reports.complete(principal, id, token, result));
   }
 
   @Post(':id/fail')
   @HttpCode(200)
-  @Roles('operator')
+  @AgentRoute()
   @ApiOperation({
     summary: 'Give a job back as failed, or as stopped when it was to be cancelled',
     description: 'Tried again later while it has retries left, unless `retryable` is false. Repeating it is safe.',
@@ -111,19 +111,14 @@ export class AgentJobsController {
     @Param('id', { schema: jobId }) id: string,
     @Body({ schema: FailJob }) { token, error, retryable }: FailJob,
   ): Promise<EndedJobAnswer> {
-    return ended(await this.reports.fail(requireAgent(principal), id, token, error, retryable));
+    return ended(await this.reports.fail(principal, id, token, error, retryable));
   }
 
   private async agentOf(principal: Principal): Promise<AgentIdentity> {
-    const agent = await this.agents.find(requireAgent(principal).id);
+    const agent = await this.agents.find(principal.id);
     if (agent === null) throw new AppError('auth.required', 'the agent is gone or revoked; register it again');
     return agent;
   }
-}
-
-function requireAgent(principal: Principal): Principal {
-  if (principal.kind === 'agent') return principal;
-  throw new AppError('auth.forbidden', `only agents do this; "${principal.id}" is a ${principal.kind}`);
 }
 
 function held({ job, expiresInMs, cancelRequested }: HeldJob): HeldJobAnswer {
