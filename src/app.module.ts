@@ -1,4 +1,5 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
+import { AuditModule } from './audit/index.js';
 import { AuthModule } from './auth/index.js';
 import { ClusterHealthModule } from './cluster-health/index.js';
 import { ConfigModule, type LoadedConfig } from './config/index.js';
@@ -52,6 +53,7 @@ export class AppModule {
         ClusterHealthModule,
         WatchersModule,
         WorkflowsModule,
+        AuditModule,
         TenantsModule,
         JobsModule,
         ControllersModule,

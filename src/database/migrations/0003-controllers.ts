@@ -5,7 +5,22 @@ type Index = mongo.IndexDescription;
 
 /** `leases` and `controllers` hold one document for each duty and reconciler, found by `_id`. */
 const INDEXES: Readonly<Record<string, readonly Index[]>> = {
+  audit_logs: [
+    { key: { tenantId: 1, _id: -1 } },
+    { key: { 'actor.id': 1, _id: -1 } },
+    { key: { action: 1, _id: -1 } },
+    { key: { 'target.id': 1, _id: -1 } },
+    // Sealing walks those of `null`, verification and retention the others.
+    { key: { segment: 1, _id: 1 } },
+  ],
   tenants: [{ key: { name: 1 }, unique: true }],
+  api_keys: [{ key: { tenantId: 1, _id: -1 } }, { key: { tenantId: 1, name: 1 }, unique: true }],
+  bootstrap_tokens: [{ key: { tenantId: 1, _id: -1 } }, { key: { endsAt: 1 } }],
+  agents: [
+    { key: { tenantId: 1, _id: -1 } },
+    { key: { tenantId: 1, name: 1 }, unique: true },
+    { key: { status: 1, health: 1, lastSeenAt: 1 } },
+  ],
   jobs: [
     { key: { tenantId: 1, _id: -1 } },
     { key: { tenantId: 1, state: 1, _id: -1 } },
