@@ -1,5 +1,6 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { AuditModule } from './audit/index.js';
+import { ApiKeysModule } from './api-keys/index.js';
 import { AuthModule } from './auth/index.js';
 import { ClusterHealthModule } from './cluster-health/index.js';
 import { ConfigModule, type LoadedConfig } from './config/index.js';
@@ -55,6 +56,7 @@ export class AppModule {
         WorkflowsModule,
         AuditModule,
         TenantsModule,
+        ApiKeysModule,
         JobsModule,
         ControllersModule,
         HealthModule,
