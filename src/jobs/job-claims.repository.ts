@@ -81,11 +81,12 @@ export class JobClaimsRepository {
   }
 
   /** What the claims have got and not given back, in the order of the queue. */
-  ofClaims(claimKeys: readonly string[]): Promise<ClaimedJobDocument[]> {
-    return this.jobs.documents
-      .find({ 'lease.claimKey': { $in: [...claimKeys] } }, { projection: CLAIMED, batchSize: MAX_BATCH })
-      .sort(IN_ORDER)
+  async ofClaims(claimKeys: readonly string[]): Promise<ClaimedJobDocument[]> {
+    // Whole documents, unsorted: the store hands them over as they lie.
+    const found = await this.jobs.documents
+      .find({ 'lease.claimKey': { $in: [...claimKeys] } }, { batchSize: MAX_BATCH })
       .toArray();
+    return found.toSorted((a, b) => a.rank - b.rank || a._id.toHexString().localeCompare(b._id.toHexString()));
   }
 
   /** Of the claims, those that have jobs. */

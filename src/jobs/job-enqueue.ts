@@ -38,6 +38,12 @@ export interface JobRequest {
 
 type Wanted = JobRequest & { readonly tenantId: string; readonly text: string };
 
+interface Group {
+  readonly tenantId: string;
+  readonly requests: readonly Wanted[];
+  readonly ticket: Ticket;
+}
+
 /** Takes jobs in. All of a request, or none of it. */
 @Injectable()
 export class JobEnqueue {
@@ -48,7 +54,7 @@ export class JobEnqueue {
     private readonly slots: JobSlots,
     private readonly announcer: JobAnnouncer,
     @Inject(VirtualClocks) private readonly clocks: Pick<VirtualClocks, 'tick'>,
-    @Inject(TenantsService) private readonly tenants: Pick<TenantsService, 'exists' | 'limitsOf'>,
+    @Inject(TenantsService) private readonly tenants: Pick<TenantsService, 'exists'>,
     @Inject(jobsConfig.token) private readonly config: JobsConfig,
     @Inject(tenantsConfig.token) private readonly tenantsConfiguration: TenantsConfig,
     @Inject(RANDOM) private readonly random: Random,
@@ -62,10 +68,11 @@ export class JobEnqueue {
     const wanted = requests.map((request) => this.wanted(principal, request));
     const known = byKey(await this.repository.byKeys(wanted.flatMap(keyOf)));
     const fresh = withoutTwins(wanted.filter((request) => !known.has(keyText(request))));
-    await this.refuseBeyondLimits(fresh);
-    const documents = await this.documents(principal, fresh);
+    const groups = await this.tickets(fresh);
+    await this.refuseBeyondLimits(groups);
+    const documents = new Map(groups.flatMap((group) => this.documents(principal, group)));
     const refused = await this.repository.insert([...documents.values()]);
-    await this.refuseDeletedTenants([...documents.values()]);
+    await this.refuseDeletedTenants(groups, [...documents.values()]);
     const late = byKey(await this.repository.byKeys(refused.flatMap(keyOf)));
     const stored = [...documents.values()].filter((document) => !refused.includes(document));
     const states = await this.announce(stored);
@@ -87,28 +94,34 @@ export class JobEnqueue {
     return { ...request, tenantId, requires: canonicalSelector(request.requires), text };
   }
 
-  private async refuseBeyondLimits(requests: readonly Wanted[]): Promise<void> {
-    for (const [tenantId, ofTenant] of Map.groupBy(requests, (request) => request.tenantId)) {
-      const { queued } = await this.tenants.limitsOf(tenantId);
+  /** Places in the order of each tenant and pool. */
+  private async tickets(requests: readonly Wanted[]): Promise<Group[]> {
+    const groups = Map.groupBy(requests, ({ tenantId, pool }) => `${pool} ${tenantId}`);
+    const ticketed = [...groups.values()].map(async (group) => {
+      const { tenantId = '', pool = 'tenant' } = group[0] ?? {};
+      const ticket = await this.clocks.tick(tenantId, pool, group.length);
+      if (ticket === null) throw AppError.notFound('tenant');
+      return { tenantId, requests: group, ticket };
+    });
+    return Promise.all(ticketed);
+  }
+
+  private async refuseBeyondLimits(groups: readonly Group[]): Promise<void> {
+    for (const [tenantId, ofTenant] of Map.groupBy(groups, (group) => group.tenantId)) {
+      const queued = ofTenant[0]?.ticket.tenant.limits.queued ?? null;
       if (queued === null) continue;
+      const more = ofTenant.reduce((sum, { requests }) => sum + requests.length, 0);
       const waiting = await this.repository.countQueued(tenantId, queued + 1);
-      if (waiting + ofTenant.length <= queued) continue;
-      const detail = `the tenant ${tenantId} may have ${queued} jobs waiting and has ${Math.min(waiting, queued)}; try again when agents have taken some`;
+      if (waiting + more <= queued) continue;
+      const detail =
+        `the tenant ${tenantId} may have ${queued} jobs waiting and has ${Math.min(waiting, queued)}; ` +
+        'try again when agents have taken some';
       throw new AppError('job.limit', detail, { headers: { 'Retry-After': '10' }, details: { limit: queued } });
     }
   }
 
-  private async documents(principal: Principal, requests: readonly Wanted[]): Promise<Map<Wanted, JobDocument>> {
-    const documents = new Map<Wanted, JobDocument>();
-    const groups = Map.groupBy(requests, ({ tenantId, pool }) => `${pool} ${tenantId}`);
-    for (const group of groups.values()) {
-      const [first] = group;
-      if (!first) continue;
-      const ticket = await this.clocks.tick(first.tenantId, first.pool, group.length);
-      if (ticket === null) throw AppError.notFound('tenant');
-      for (const [k, request] of group.entries()) documents.set(request, this.document(principal, request, ticket, k));
-    }
-    return documents;
+  private documents(principal: Principal, { requests, ticket }: Group): Array<[Wanted, JobDocument]> {
+    return requests.map((request, k) => [request, this.document(principal, request, ticket, k)]);
   }
 
   private document(principal: Principal, request: Wanted, ticket: Ticket, k: number): JobDocument {
@@ -159,9 +172,9 @@ export class JobEnqueue {
   }
 
   /** A deletion that has begun meanwhile either sees these jobs, or is seen here. */
-  private async refuseDeletedTenants(documents: readonly JobDocument[]): Promise<void> {
-    for (const tenantId of new Set(documents.map((document) => document.tenantId))) {
-      if (await this.tenants.exists(tenantId)) continue;
+  private async refuseDeletedTenants(groups: readonly Group[], documents: readonly JobDocument[]): Promise<void> {
+    for (const { tenantId, ticket } of groups) {
+      if (await this.tenants.exists(tenantId, new Date(ticket.at))) continue;
       await this.repository.discard(documents.map(({ _id }) => _id));
       throw AppError.notFound('tenant');
     }

@@ -114,13 +114,10 @@ export class TenantsRepository {
     else await this.collection.updateOne({ _id, deletingUntil }, { $set: { deletingUntil: null } });
   }
 
-  /** Of the tenants in the list, those that are not told here are gone or are being deleted. */
-  async present(names: readonly string[]): Promise<Set<string>> {
-    const now = await this.time.read();
-    const found = await this.collection
-      .find({ name: { $in: [...names] } }, { projection: { name: 1, deletingUntil: 1 } })
-      .toArray();
-    return new Set(found.filter((each) => !isDeleting(each, now)).map(({ name }) => name));
+  /** False also while it is being deleted, by the server's time. */
+  async exists(name: string, at?: Date): Promise<boolean> {
+    const tenant = await this.collection.findOne({ name }, { projection: { deletingUntil: 1 } });
+    return tenant !== null && !isDeleting(tenant, at ?? (await this.time.read()));
   }
 
   /** False if its plan has changed meanwhile. */

@@ -113,8 +113,9 @@ export class TenantsService {
     this.announce(toTenant(deleting), 'deleted');
   }
 
-  async exists(tenantId: string): Promise<boolean> {
-    return (await this.tenants.present([tenantId])).has(tenantId);
+  /** False also while it is being deleted, by the server's time `at`. */
+  exists(tenantId: string, at?: Date): Promise<boolean> {
+    return this.tenants.exists(tenantId, at);
   }
 
   /** The default plan where there is no such tenant. */
