@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import type { Principal } from '../auth/principal.js';
 import { AppError } from '../errors/app-error.js';
 import { objectId } from '../http/object-id.js';
@@ -20,9 +20,9 @@ export class JobStreamTopics {
 
   constructor(
     private readonly jobs: JobsRepository,
-    private readonly tenants: TenantsService,
-    private readonly broadcaster: SseBroadcaster,
-    private readonly bus: EventBus,
+    @Inject(TenantsService) private readonly tenants: Pick<TenantsService, 'get'>,
+    @Inject(SseBroadcaster) private readonly broadcaster: Pick<SseBroadcaster, 'registerTopic' | 'publish'>,
+    @Inject(EventBus) private readonly bus: Pick<EventBus, 'subscribe'>,
   ) {}
 
   /** Before the service starts. */

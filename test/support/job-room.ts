@@ -170,6 +170,7 @@ export function makeJobs(database: TestDatabase, clock: FakeClock, settings: Job
     changed,
     readiness,
     collection,
+    jobs: repository,
     changes,
     claims,
     releases,
