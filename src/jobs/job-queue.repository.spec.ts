@@ -1,9 +1,6 @@
 import { afterAll, beforeAll, describe, it } from '@jest/globals';
 import fc from 'fast-check';
 import {
-  type ModelTenant,
-  type QueueSystem,
-  QueueModel,
   advance,
   beat,
   cancel,
@@ -11,14 +8,15 @@ import {
   claimAtOnce,
   completeAtOnce,
   enqueue,
-  finish,
   goAway,
   jump,
   pauseLeader,
   reconcile,
   resume,
+  sequence,
   tell,
-} from '../../test/support/job-queue-model.js';
+} from '../../test/support/job-queue-commands.js';
+import { type ModelTenant, type QueueSystem, QueueModel, finish } from '../../test/support/job-queue-model.js';
 import { type JobReplica, type JobRoom, agent, makeJobs, openJobRoom } from '../../test/support/job-room.js';
 import { pausableSweep } from '../../test/support/pausable-sweep.js';
 import { ADMIN } from '../../test/support/tenant-room.js';
@@ -70,6 +68,30 @@ const order = fc.record({
   maxRetries: fc.integer({ min: 0, max: 2 }),
   delayMs: fc.constantFrom(0, 0, 0, 90 * SECOND),
 });
+/** Whose leases run out while a leader that has seen this is paused: the agent beats, and keeps them. */
+const beatsMeanwhile = fc
+  .tuple(index, fc.boolean())
+  .map(([by, isStarted]) => [
+    claim(0, by, 4, null),
+    ...(isStarted ? [tell('start', 0, -1)] : []),
+    advance(61 * SECOND),
+    pauseLeader(0),
+    beat(0, by),
+    resume(),
+    beat(1, by),
+  ]);
+/** Jobs that have waited too long are taken, given back and wait anew while a leader that has seen them is paused. */
+const waitsAnew = index.map((by) => [
+  enqueue({ replica: 0, tenant: 0, pool: 'platform', count: 2, priority: 100, maxRetries: 2, delayMs: 0 }),
+  advance(61 * MINUTE),
+  pauseLeader(1),
+  claim(0, by, 6, null),
+  tell('fail', 1, -1),
+  tell('fail', 1, -2),
+  advance(MINUTE),
+  reconcile(0),
+  resume(),
+]);
 const report = fc.constantFrom(
   ...(['start', 'start', 'progress', 'complete', 'complete', 'fail', 'failForGood'] as const),
 );
@@ -90,8 +112,9 @@ const commands = fc.commands(
     replica.map(reconcile),
     fc.nat({ max: 2 }).map(pauseLeader),
     fc.constant(resume()),
+    fc.oneof(beatsMeanwhile, waitsAnew).map(sequence),
   ],
-  { maxCommands: 60, size: 'max' },
+  { maxCommands: 100, size: 'max' },
 );
 
 describe('the job queue, whatever happens in whatever order', () => {
