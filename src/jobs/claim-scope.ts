@@ -5,7 +5,12 @@ import type { Random } from '../runtime/random.js';
 import type { ClaimWaiter } from './claim-waiter.js';
 import type { JobAnnouncer } from './job-announcer.js';
 import type { ClaimMarks } from './job-changes.js';
-import type { ClaimedJobDocument, Grant, JobClaimsRepository } from './job-claims.repository.js';
+import {
+  type ClaimedJobDocument,
+  type Grant,
+  type JobClaimsRepository,
+  MAX_MERGED_LANES,
+} from './job-claims.repository.js';
 import type { ClaimedJob } from './job.js';
 import { type LeaseToken, newLeaseToken } from './lease-token.js';
 
@@ -130,7 +135,9 @@ export class ClaimScope {
 
   private async serveGroup(lanes: readonly string[], group: readonly ClaimWaiter[]): Promise<void> {
     const [only] = group;
-    if (only && group.length === 1 && only.capacity === 1) return this.serveOne(lanes, only);
+    if (only && group.length === 1 && only.capacity === 1 && lanes.length <= MAX_MERGED_LANES) {
+      return this.serveOne(lanes, only);
+    }
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
       const open = group.filter(({ isOpen }) => isOpen);
       const wanted = open.reduce((sum, { capacity }) => sum + capacity, 0);

@@ -69,6 +69,20 @@ describe('claiming', () => {
     expect(await room.claim(plain, { labels })).toHaveLength(1);
   });
 
+  it('finds the first of more lanes than an index merges, for one job and for many', async () => {
+    const requests = Array.from({ length: 250 }, (_, index) => ({
+      type: 'scan',
+      pool: 'platform' as const,
+      requires: `n!=${index}`,
+      priority: index % 100,
+    }));
+    await room.enqueue.enqueue(ADMIN, requests);
+    const ranked = await room.collection.documents.find().sort({ rank: 1, _id: 1 }).toArray();
+    const first = await room.claim(PLATFORM_AGENT);
+    const rest = await room.claim(PLATFORM_AGENT, { capacity: 300 });
+    expect([...first, ...rest].map(({ id }) => id)).toEqual(hex(ranked));
+  });
+
   it('keeps the pools and tenants apart', async () => {
     await room.tenants.service.create(ADMIN, { name: 'acme' });
     const [ofTenant] = await room.add({ pool: 'tenant', tenantId: 'acme' });

@@ -17,7 +17,7 @@ export interface Grant {
 const CLAIMED = { result: 0, error: 0, history: 0 } as const;
 const IN_ORDER = { rank: 1, _id: 1 } as const;
 /** MongoDB merges at most 200 ranges of an index in the order of a sort. */
-const MAX_LANES = 200;
+export const MAX_MERGED_LANES = 200;
 /** Documents in one answer of the database. */
 const MAX_BATCH = 1_000;
 /** Of one prefix. Jobs of further ones are found once those before are empty. */
@@ -50,8 +50,8 @@ export class JobClaimsRepository {
   /** The first jobs of these lanes. */
   async candidates(lanes: readonly string[], limit: number): Promise<Types.ObjectId[]> {
     const heads: Array<Pick<JobDocument, '_id' | 'rank'>> = [];
-    for (let start = 0; start < lanes.length; start += MAX_LANES) {
-      const some = lanes.slice(start, start + MAX_LANES);
+    for (let start = 0; start < lanes.length; start += MAX_MERGED_LANES) {
+      const some = lanes.slice(start, start + MAX_MERGED_LANES);
       const found = await this.jobs.documents
         .find({ lane: { $in: some }, state: 'queued' }, { projection: { _id: 1, rank: 1 }, batchSize: limit })
         .sort(IN_ORDER)
@@ -59,7 +59,7 @@ export class JobClaimsRepository {
         .toArray();
       heads.push(...found);
     }
-    const sorted = lanes.length > MAX_LANES ? heads.toSorted((a, b) => a.rank - b.rank) : heads;
+    const sorted = lanes.length > MAX_MERGED_LANES ? heads.toSorted((a, b) => a.rank - b.rank) : heads;
     return sorted.slice(0, limit).map(({ _id }) => _id);
   }
 
@@ -71,10 +71,10 @@ export class JobClaimsRepository {
     await this.jobs.documents.bulkWrite(operations, { ordered: false });
   }
 
-  /** One job for one claim, in one command. */
+  /** One job for one claim, in one command; of at most `MAX_MERGED_LANES` lanes. */
   grantFirst(lanes: readonly string[], marks: ClaimMarks): Promise<ClaimedJobDocument | null> {
     return this.jobs.documents.findOneAndUpdate(
-      { lane: { $in: lanes.slice(0, MAX_LANES) }, state: 'queued' },
+      { lane: { $in: [...lanes] }, state: 'queued' },
       this.changes.claim(marks),
       { sort: IN_ORDER, returnDocument: 'after', projection: CLAIMED },
     );

@@ -68,10 +68,14 @@ export class JobLeases {
     return answer;
   }
 
-  /** Takes all jobs from an agent that is gone; they are tried again as after any lost lease. Returns how many. */
-  async releaseAll(agentId: string, reason: ReleaseReason): Promise<number> {
+  /**
+   * Takes all jobs from an agent that is gone; they are tried again as after any lost lease. Returns how many. What
+   * `beforeEach` throws ends it.
+   */
+  async releaseAll(agentId: string, reason: ReleaseReason, beforeEach: () => void = () => undefined): Promise<number> {
     let released = 0;
     for (;;) {
+      beforeEach();
       const ids = await this.repository.idsOf(agentId, BATCH);
       if (ids.length === 0) break;
       const change = this.changes.release('agent-health', reason);
@@ -80,6 +84,8 @@ export class JobLeases {
       this.announcer.changed(jobs);
       for (const job of jobs) await this.slots.fillAfter(job);
       released += jobs.length;
+      // Somebody else was faster with all of them, or they are not to be released: the sweep looks again.
+      if (jobs.length === 0) break;
     }
     if (released > 0) this.log.log({ message: 'the leases of an agent were released', agentId, reason, released });
     return released;

@@ -44,10 +44,18 @@ export class JobSlots {
     return this.fill(tenantId, (await this.tenants.limitsOf(tenantId)).running);
   }
 
-  /** Queues throttled jobs of the tenant, the first in rank, as long as there are places. Returns them. */
-  async fill(tenantId: string, limit: number | null): Promise<ListedJobDocument[]> {
+  /**
+   * Queues throttled jobs of the tenant, the first in rank, as long as there are places. Returns them. What `beforeEach`
+   * throws ends it.
+   */
+  async fill(
+    tenantId: string,
+    limit: number | null,
+    beforeEach: () => void = () => undefined,
+  ): Promise<ListedJobDocument[]> {
     const admitted: ListedJobDocument[] = [];
     for (;;) {
+      beforeEach();
       const some = await this.admit(tenantId, limit === null ? BATCH : await this.freePlaces(tenantId, limit));
       admitted.push(...some);
       if (some.length === 0) return admitted;
@@ -55,10 +63,11 @@ export class JobSlots {
   }
 
   /** Takes queued jobs without a place out of the queue: the tenant has got a limit since. Returns them. */
-  async throttle(tenantId: string): Promise<ListedJobDocument[]> {
+  async throttle(tenantId: string, beforeEach: () => void): Promise<ListedJobDocument[]> {
     const filter = { tenantId, state: 'queued' as const, slot: { $exists: false } };
     const throttled: ListedJobDocument[] = [];
     for (;;) {
+      beforeEach();
       const found = await this.jobs.documents
         .find(filter, { projection: { _id: 1 } })
         .limit(BATCH)

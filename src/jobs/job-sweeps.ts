@@ -101,7 +101,7 @@ export class JobSweeps {
       if (holders.length === 0) break;
       for (const agentId of await this.agents.gone(holders)) {
         mayGoOn(guard);
-        released += await this.leases.releaseAll(agentId, 'agent_offline');
+        released += await this.leases.releaseAll(agentId, 'agent_offline', () => mayGoOn(guard));
       }
     }
     return released;
@@ -146,7 +146,7 @@ export class JobSweeps {
       const tenants = await this.tenants.namesAfter(name, SLICE);
       for (const tenant of tenants.filter(({ limits }) => limits.running !== null)) {
         mayGoOn(guard);
-        counts.throttled += (await this.slots.throttle(tenant.name)).length;
+        counts.throttled += (await this.slots.throttle(tenant.name, () => mayGoOn(guard))).length;
       }
       if (tenants.length < SLICE) break;
       name = tenants.at(-1)?.name ?? '';
@@ -156,7 +156,7 @@ export class JobSweeps {
       name = await this.repository.nextThrottledTenant(name);
       if (name === null) break;
       const [tenant] = await this.tenants.ofNames([name]);
-      const admitted = await this.slots.fill(name, tenant?.limits.running ?? null);
+      const admitted = await this.slots.fill(name, tenant?.limits.running ?? null, () => mayGoOn(guard));
       counts.admitted += admitted.length;
     }
   }
