@@ -86,18 +86,17 @@ export class Agent {
         await Promise.race([this.roomMade.promise, aborted(signal)]);
         continue;
       }
-      const sentAt = performance.now();
       try {
         const jobs = await this.client.claim({ claimId: randomUUID(), capacity: room, waitMs }, signal);
-        for (const job of jobs) this.take(job, sentAt);
+        for (const job of jobs) this.take(job);
       } catch (error) {
         if (!signal.aborted) throw error;
       }
     }
   }
 
-  private take(job: ClaimedJob, sentAt: number): void {
-    const held = new HeldJob(job, sentAt);
+  private take(job: ClaimedJob): void {
+    const held = new HeldJob(job);
     this.held.set(job.id, held);
     const work = this.work(held).finally(() => {
       held.close();
@@ -117,8 +116,10 @@ export class Agent {
     const { log } = this.options;
     const { id, type, attempt, lease } = held.job;
     try {
-      const { cancelRequested } = await this.client.start(id, lease.token, held.signal);
-      if (cancelRequested) held.stop('canceled');
+      const { sentAt, answer } = await this.client.start(id, lease.token, held.signal);
+      // The claim itself may have waited for longer than a lease: only from here it is known how old this one is.
+      held.trustUntil(sentAt + answer.lease.expiresInMs);
+      if (answer.cancelRequested) held.stop('canceled');
       held.begin();
       const outcome = await this.outcomeOf(held);
       if (held.stopped === 'lost' && 'error' in outcome) throw new JobStopped('lost');

@@ -22,10 +22,8 @@ export class HeldJob {
   /** The work is over and its end is being told: the answer to that says whether the job was still ours. */
   isReporting = false;
 
-  /** `sentAt`: when the claim was sent, on the monotonic clock in milliseconds. */
-  constructor(job: ClaimedJob, sentAt: number) {
+  constructor(job: ClaimedJob) {
     this.job = job;
-    this.trustUntil(sentAt + job.lease.expiresInMs);
   }
 
   /** Aborted with a JobStopped when the work has to stop. */
@@ -52,7 +50,10 @@ export class HeldJob {
     this.controller.abort(new JobStopped(reason));
   }
 
-  /** Without a renewal until then another agent may have the job: the work stops by itself. */
+  /**
+   * Without a renewal until then, on the monotonic clock in milliseconds, another agent may have the job: the work stops
+   * by itself. Counted from when the request was sent whose answer renewed it.
+   */
   trustUntil(at: number): void {
     clearTimeout(this.trust);
     this.trust = setTimeout(() => this.stop('lost'), Math.max(0, at - performance.now()));

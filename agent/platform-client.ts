@@ -7,6 +7,7 @@ import type {
   JobFailure,
   RegisteredAgent,
   Registration,
+  StartedJob,
 } from './protocol.ts';
 
 const FIRST_DELAY_MS = 100;
@@ -35,6 +36,8 @@ export class PlatformError extends Error {
 interface CallOptions {
   readonly signal: AbortSignal;
   readonly withinMs?: number;
+  /** Before each attempt. */
+  readonly onSend?: () => void;
 }
 
 /**
@@ -67,8 +70,14 @@ export class PlatformClient {
     return this.call<HeartbeatAnswer>('/agents/heartbeat', { jobs }, { signal });
   }
 
-  async start(jobId: string, token: string, signal: AbortSignal): Promise<{ readonly cancelRequested: boolean }> {
-    return this.persist(`/jobs/${jobId}/start`, { token }, { signal });
+  /** `sentAt`: of the request that was answered, on the monotonic clock in milliseconds. */
+  async start(jobId: string, token: string, signal: AbortSignal): Promise<{ sentAt: number; answer: StartedJob }> {
+    let sentAt = 0;
+    const onSend = (): void => {
+      sentAt = performance.now();
+    };
+    const answer = await this.persist<StartedJob>(`/jobs/${jobId}/start`, { token }, { signal, onSend });
+    return { sentAt, answer };
   }
 
   async complete(jobId: string, token: string, result: unknown, signal: AbortSignal): Promise<void> {
@@ -87,6 +96,7 @@ export class PlatformClient {
   private async persist<T>(path: string, body: unknown, options: CallOptions): Promise<T> {
     for (let delayMs = FIRST_DELAY_MS; ; delayMs = Math.min(delayMs * 2, MAX_DELAY_MS)) {
       let waitMs = delayMs;
+      options.onSend?.();
       try {
         return await this.call<T>(path, body, options);
       } catch (error) {

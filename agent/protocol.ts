@@ -4,7 +4,7 @@
 export interface Lease {
   /** Proves, with every report, that the job is still this agent's. */
   readonly token: string;
-  /** Counted from the moment the request was sent. */
+  /** From the answer of the platform on. */
   readonly expiresInMs: number;
 }
 
@@ -17,6 +17,12 @@ export interface ClaimedJob {
   readonly attempt: number;
   readonly timeoutMs: number | null;
   readonly lease: Lease;
+}
+
+export interface StartedJob {
+  readonly cancelRequested: boolean;
+  /** Renewed by the start. */
+  readonly lease: { readonly expiresInMs: number };
 }
 
 export interface ClaimRequest {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { progressFields } from '../agents/index.js';
 import { labelsSchema } from '../http/labels.js';
 import { JOB_STATES } from './job-state.js';
 
@@ -25,11 +26,6 @@ export type ClaimJobs = z.infer<typeof ClaimJobs>;
 export const StartJob = z.object({ token }).meta({ id: 'StartJob', example: { token: 'the token of the claim' } });
 export type StartJob = z.infer<typeof StartJob>;
 
-export const progressFields = {
-  percent: z.number().min(0).max(100).meta({ description: '0 to 100.', example: 40 }),
-  message: z.string().max(1_024).optional().meta({ example: 'layer 4 of 10' }),
-};
-
 export const ReportProgress = z
   .object({ token, ...progressFields })
   .meta({ id: 'ReportProgress', example: { token: 'the token of the claim', percent: 40, message: 'layer 4 of 10' } });
@@ -55,7 +51,12 @@ export type FailJob = z.infer<typeof FailJob>;
 
 const lease = z.object({
   token: z.string().meta({ description: 'Proves, with every report, that the job is still yours.' }),
-  expiresInMs: z.int().meta({ description: 'Renewed by heartbeats, starts and progress. Count from your request.' }),
+  expiresInMs: z
+    .int()
+    .meta({
+      description:
+        'Renewed by heartbeats, starts and progress. Count from when you sent the request; after a claim that waited, from your `start`.',
+    }),
 });
 
 export const ClaimAnswer = z
