@@ -28,6 +28,7 @@ export const ERROR_CODES = {
   'workflow.object_taken': { status: 409, title: 'An object belongs to another workflow' },
   'run.not_active': { status: 409, title: 'The run has ended' },
   'tenant.in_use': { status: 409, title: 'The tenant is in use' },
+  'agent.revoked': { status: 409, title: 'The agent is revoked' },
   'job.lease_lost': { status: 409, title: 'The lease of the job is lost' },
   'job.not_transitionable': { status: 409, title: 'The state of the job does not allow this' },
   'job.limit': { status: 429, title: "The tenant's limit of jobs is reached" },

@@ -18,9 +18,3 @@ export interface AgentDirectory {
 
 /** Injection token. */
 export const AGENT_DIRECTORY = Symbol('agent directory');
-
-/** As long as nobody can register one. */
-export const noAgents: AgentDirectory = {
-  find: () => Promise.resolve(null),
-  gone: () => Promise.resolve(new Set()),
-};

@@ -1,4 +1,3 @@
-export { progressFields } from './agent-job.dto.js';
 export { AGENT_DIRECTORY, type AgentDirectory, type AgentIdentity } from './agent-directory.js';
 export { JobLeases, type LeaseEntry, type RenewedLeases } from './job-leases.js';
 export { JobSweeps, type RecoveryResult } from './job-sweeps.js';

@@ -1,7 +1,8 @@
-import { Module } from '@nestjs/common';
+import { Inject, Module } from '@nestjs/common';
+import { AgentWork, AgentsModule, StoredAgentDirectory } from '../agents/index.js';
 import { LifecycleRegistry } from '../lifecycle/index.js';
 import { TenantsModule } from '../tenants/index.js';
-import { AGENT_DIRECTORY, noAgents } from './agent-directory.js';
+import { AGENT_DIRECTORY } from './agent-directory.js';
 import { AgentJobsController } from './agent-jobs.controller.js';
 import { JobAnnouncer } from './job-announcer.js';
 import { JobChanges } from './job-changes.js';
@@ -17,6 +18,7 @@ import { JobSlots } from './job-slots.js';
 import { JobStatsRepository } from './job-stats.repository.js';
 import { JobStreamTopics } from './job-stream-topics.js';
 import { JobSweeps } from './job-sweeps.js';
+import { type JobsConfig, jobsConfig } from './jobs.config.js';
 import { JobsController } from './jobs.controller.js';
 import { JobsMetrics } from './jobs.metrics.js';
 import { JobsRepository } from './jobs.repository.js';
@@ -27,11 +29,11 @@ import { ReportWriter } from './report-writer.js';
 
 /** The job queue: enqueue, claim, report, and the sweeps that heal it. */
 @Module({
-  imports: [TenantsModule],
+  imports: [AgentsModule, TenantsModule],
   // `stats` and `claim` are no ids: the routes of agents have no GET, and those of users name `stats` first.
   controllers: [JobsController, AgentJobsController],
   providers: [
-    { provide: AGENT_DIRECTORY, useValue: noAgents },
+    { provide: AGENT_DIRECTORY, useExisting: StoredAgentDirectory },
     JobAnnouncer,
     JobChanges,
     JobClaimsRepository,
@@ -56,7 +58,19 @@ import { ReportWriter } from './report-writer.js';
   exports: [JobLeases, JobSweeps, QueueOrder],
 })
 export class JobsModule {
-  constructor(lifecycle: LifecycleRegistry, dispatcher: JobDispatcher, streams: JobStreamTopics) {
+  constructor(
+    lifecycle: LifecycleRegistry,
+    dispatcher: JobDispatcher,
+    streams: JobStreamTopics,
+    work: AgentWork,
+    leases: JobLeases,
+    @Inject(jobsConfig.token) { leaseMs }: JobsConfig,
+  ) {
+    work.register({
+      leaseMs,
+      renew: (agent, entries) => leases.renew(agent, entries),
+      releaseAll: (agentId, reason) => leases.releaseAll(agentId, reason),
+    });
     streams.register();
     lifecycle.register('executor', dispatcher);
   }
