@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs';
+import { type AgentsConfig, agentsConfig, agentsProblems } from './agents/index.js';
+import { auditConfig } from './audit/index.js';
 import { type AuthConfig, authConfig, isLoopbackHost } from './auth/index.js';
 import { clusterHealthConfig } from './cluster-health/index.js';
 import { ConfigError, type ConfigSlice, type Environment, type LoadedConfig, loadConfig } from './config/index.js';
@@ -29,7 +31,9 @@ export const CONFIG_SLICES: readonly ConfigSlice[] = [
   realtimeConfig,
   clusterHealthConfig,
   watchersConfig,
+  auditConfig,
   tenantsConfig,
+  agentsConfig,
   jobsConfig,
   controllersConfig,
 ];
@@ -62,6 +66,7 @@ function crossProblems(loaded: LoadedConfig, random: Random): string[] {
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) problems.push(`CROWSNEST_API_KEYS: the name ${twice} stands twice`);
   problems.push(...leaderElectionProblems(slice<LeaderElectionConfig>(loaded, leaderElectionConfig)));
+  problems.push(...agentsProblems(slice<AgentsConfig>(loaded, agentsConfig)));
   const tenants = slice<TenantsConfig>(loaded, tenantsConfig);
   problems.push(...tenantsProblems(tenants), ...jobsProblems(slice<JobsConfig>(loaded, jobsConfig), tenants));
   return problems;

@@ -1,5 +1,6 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { AuditModule } from './audit/index.js';
+import { AgentsModule } from './agents/index.js';
 import { ApiKeysModule } from './api-keys/index.js';
 import { AuthModule } from './auth/index.js';
 import { ClusterHealthModule } from './cluster-health/index.js';
@@ -57,6 +58,7 @@ export class AppModule {
         AuditModule,
         TenantsModule,
         ApiKeysModule,
+        AgentsModule,
         JobsModule,
         ControllersModule,
         HealthModule,

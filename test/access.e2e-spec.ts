@@ -95,6 +95,8 @@ const ROUTES: Record<string, Expectation> = {
   'GET /api/v1/resources/{id}': { role: 'viewer', path: (ids) => ids.resource },
   'GET /api/v1/resources/{id}/history': { role: 'viewer', path: (ids) => ids.resource },
   'GET /api/v1/watchers': { role: 'viewer' },
+  'GET /api/v1/audit-logs': { role: 'admin' },
+  'GET /api/v1/audit-logs/verify': { role: 'admin' },
   'GET /api/v1/diagnostics/events': { role: 'admin' },
   'GET /api/v1/diagnostics/subscriptions': { role: 'admin' },
   'GET /api/v1/streams': { role: 'viewer', query: (ids) => `key=clusters&key=workflow:${ids.workflow}` },

@@ -1,5 +1,7 @@
 import { Module, type Provider, type Type } from '@nestjs/common';
 import type { Registry } from 'prom-client';
+import { AgentsModule } from '../agents/index.js';
+import { AuditModule } from '../audit/index.js';
 import { JobsModule } from '../jobs/index.js';
 import { LifecycleRegistry } from '../lifecycle/index.js';
 import { METRICS_REGISTRY } from '../metrics/index.js';
@@ -10,12 +12,24 @@ import { ControllerWatchdog } from './controller-watchdog.js';
 import { ControllersController } from './controllers.controller.js';
 import { ControllersService } from './controllers.service.js';
 import { PrometheusControllerMetrics } from './prometheus-controller-metrics.js';
+import { ReconcileAudit } from './reconcile-audit.js';
 import type { Reconciler } from './reconciler.js';
+import { AgentHealthReconciler } from './reconcilers/agent-health.reconciler.js';
+import { AuditRetentionReconciler } from './reconcilers/audit-retention.reconciler.js';
+import { AuditSealingReconciler } from './reconcilers/audit-sealing.reconciler.js';
 import { JobRecoveryReconciler } from './reconcilers/job-recovery.reconciler.js';
 import { QueuePriorityReconciler } from './reconcilers/queue-priority.reconciler.js';
+import { TokenCleanupReconciler } from './reconcilers/token-cleanup.reconciler.js';
 
 /** Every reconciler there is; the rooms whose sweeps they call export what they need. */
-const RECONCILERS: readonly Type<Reconciler>[] = [JobRecoveryReconciler, QueuePriorityReconciler];
+const RECONCILERS: readonly Type<Reconciler>[] = [
+  AgentHealthReconciler,
+  TokenCleanupReconciler,
+  JobRecoveryReconciler,
+  QueuePriorityReconciler,
+  AuditSealingReconciler,
+  AuditRetentionReconciler,
+];
 
 const REGISTERED = Symbol('registered reconcilers');
 
@@ -35,13 +49,14 @@ const registered: Provider = {
 };
 
 @Module({
-  imports: [JobsModule],
+  imports: [AgentsModule, AuditModule, JobsModule],
   controllers: [ControllersController],
   providers: [
     ControllerManager,
     ControllerRecordsRepository,
     ControllersService,
     ControllerWatchdog,
+    ReconcileAudit,
     metrics,
     registered,
     ...RECONCILERS,
@@ -49,7 +64,13 @@ const registered: Provider = {
   exports: [ControllerManager, ControllerWatchdog],
 })
 export class ControllersModule {
-  constructor(lifecycle: LifecycleRegistry, manager: ControllerManager, watchdog: ControllerWatchdog) {
+  constructor(
+    lifecycle: LifecycleRegistry,
+    manager: ControllerManager,
+    watchdog: ControllerWatchdog,
+    audit: ReconcileAudit,
+  ) {
+    audit.register();
     lifecycle.register('monitors', manager);
     lifecycle.register('monitors', watchdog);
   }
