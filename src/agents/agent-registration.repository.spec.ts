@@ -50,11 +50,11 @@ describe('registration', () => {
   it('keeps no secret in the store, on the bus or in the audit log', async () => {
     const { token } = await room.issueToken();
     const { credential, agent } = await room.register(token, 'scanner');
-    const db = room.database.connection.db;
-    const stored = await Promise.all(
-      ['agents', 'bootstrap_tokens'].map((name) => db?.collection(name).find().toArray()),
-    );
-    const everything = JSON.stringify([stored, room.bus.events, room.audit.entries, agent]);
+    const { db } = room.database.connection;
+    const agents = await db?.collection('agents').find().toArray();
+    const tokens = await db?.collection('bootstrap_tokens').find().toArray();
+    expect([agents, tokens]).toMatchObject([[{ name: 'scanner' }], [{ remainingUses: 0 }]]);
+    const everything = JSON.stringify([agents, tokens, room.bus.events, room.audit.entries, agent]);
     for (const text of [token, credential]) expect(everything).not.toContain(text.split('.')[1]);
     const [document] = await room.agents.ofIds([agent.id]);
     const shown = JSON.stringify([room.bus.events, room.audit.entries, await room.service.get(ADMIN, agent.id)]);

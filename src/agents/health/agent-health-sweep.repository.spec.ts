@@ -35,7 +35,7 @@ async function rounds(count: number, ...beating: Agent[]): Promise<Awaited<Retur
 describe('AgentHealthSweep', () => {
   it('calls agents offline that are not seen for 90 s, whether they ever beat or not, and takes their jobs', async () => {
     const [alive, dead, silent] = (await add('alive', 'dead', 'silent', 'fourth', 'fifth')) as [Agent, Agent, Agent];
-    const others = (await room.service.list(ADMIN, { limit: 10 })).items.filter(({ name }) => /^f/.test(name));
+    const others = (await room.service.list(ADMIN, { limit: 10 })).items.filter(({ name }) => name.startsWith('f'));
     await sweep();
     await room.beat(dead);
     const results = await rounds(4, alive, ...others);
@@ -59,10 +59,10 @@ describe('AgentHealthSweep', () => {
     const [late] = (await add('late')) as [Agent];
     await sweep();
     await rounds(3);
-    const { markOffline } = room.health;
+    const markOffline = room.health.markOffline.bind(room.health);
     room.health.markOffline = async (...args) => {
       await room.beat(late);
-      return markOffline.apply(room.health, args);
+      return markOffline(...args);
     };
     const results = await rounds(1);
     room.health.markOffline = markOffline;
@@ -75,12 +75,12 @@ describe('AgentHealthSweep', () => {
     const [agent, other] = (await add('agent', 'other')) as [Agent, Agent];
     await sweep();
     await rounds(3, other);
-    const { markOffline } = room.health;
+    const markOffline = room.health.markOffline.bind(room.health);
     room.health.markOffline = async (...args) => {
       room.health.markOffline = markOffline;
       // Ten minutes, in which another leads and the agent comes back.
       await rounds(20, agent, other);
-      return markOffline.apply(room.health, args);
+      return markOffline(...args);
     };
     const [late] = await rounds(1, other);
     expect(late).toMatchObject({ offline: 0 });
