@@ -12,7 +12,7 @@ import { Service } from './support/service.js';
 /** 50 of them take three minutes. */
 const KILLS = Number(process.env['TEST_KILLS'] ?? 8);
 const AGENTS = 3;
-const TERMINAL = ['completed', 'failed', 'canceled', 'expired'];
+const TERMINAL: ReadonlySet<string> = new Set(['completed', 'failed', 'canceled', 'expired']);
 
 interface Job {
   readonly id: string;
@@ -162,7 +162,7 @@ describe('kill -9 of the service under load', () => {
       await loading;
       await service.waitForLine(({ message }) => message === 'ready', 30_000);
 
-      const jobs = await eventually(everyJob, (found) => found.every(({ state }) => TERMINAL.includes(state)), 90_000);
+      const jobs = await eventually(everyJob, (found) => found.every(({ state }) => TERMINAL.has(state)), 90_000);
       const byKey = new Map(jobs.map((job) => [job.idempotencyKey, job.id]));
       expect(byKey.size).toBe(jobs.length);
       const lost = [...load.acknowledged].filter(([key, id]) => byKey.get(key) !== id);
@@ -177,7 +177,7 @@ describe('kill -9 of the service under load', () => {
       let retried = 0;
       for (const { id, state } of jobs) {
         const { history, attempts } = await api.must<JobDetail>('GET', `/jobs/${id}`);
-        const ends = history.filter((entry) => TERMINAL.includes(entry.state));
+        const ends = history.filter((entry) => TERMINAL.has(entry.state));
         expect([id, ends.map((entry) => entry.state)]).toEqual([id, [state]]);
         expect([id, state]).toEqual([
           id,
