@@ -30,6 +30,8 @@ interface Ids {
   apiKey: string;
   bootstrapToken: string;
   agent: string;
+  tenant: string;
+  job: string;
 }
 
 interface Expectation {
@@ -114,6 +116,22 @@ const ROUTES: Record<string, Expectation> = {
   'PATCH /api/v1/agents/{id}': { role: 'operator', path: (ids) => ids.agent, body: () => ({ version: 99 }) },
   'DELETE /api/v1/agents/{id}': { role: 'admin', path: (ids) => ids.agent },
   'POST /api/v1/agents/{id}/credentials': { role: 'admin', path: (ids) => ids.agent, body: () => ({}) },
+  'POST /api/v1/tenants': { role: 'admin', body: () => ({ name: 'made' }) },
+  'GET /api/v1/tenants': { role: 'viewer' },
+  'GET /api/v1/tenants/{id}': { role: 'viewer', path: (ids) => ids.tenant },
+  'PATCH /api/v1/tenants/{id}': { role: 'admin', body: () => ({ version: 99 }) },
+  'DELETE /api/v1/tenants/{id}': { role: 'admin' },
+  'POST /api/v1/jobs': { role: 'operator', body: () => ({ type: 'scan' }) },
+  'GET /api/v1/jobs': { role: 'viewer' },
+  'GET /api/v1/jobs/stats': { role: 'viewer' },
+  'GET /api/v1/jobs/{id}': { role: 'viewer', path: (ids) => ids.job },
+  'POST /api/v1/jobs/{id}/cancel': { role: 'operator', path: (ids) => ids.job },
+  'POST /api/v1/jobs/{id}/retry': { role: 'operator', path: (ids) => ids.job },
+  'GET /api/v1/controllers': { role: 'viewer' },
+  'GET /api/v1/controllers/{name}': { role: 'viewer' },
+  'POST /api/v1/controllers/{name}/reconcile': { role: 'operator' },
+  'POST /api/v1/controllers/{name}/pause': { role: 'admin' },
+  'POST /api/v1/controllers/{name}/resume': { role: 'admin' },
   'POST /api/v1/jobs/claim': { role: 'agent' },
   'POST /api/v1/jobs/{id}/start': { role: 'agent' },
   'POST /api/v1/jobs/{id}/progress': { role: 'agent' },
@@ -172,8 +190,12 @@ describeRealCluster('access', (cluster) => {
       apiKey: '',
       bootstrapToken: '',
       agent: '',
+      tenant: '',
+      job: '',
     };
-    await clients.everywhere.must('POST', '/tenants', { body: { name: 'team-a' } });
+    const tenant = await clients.everywhere.must('POST', '/tenants', { body: { name: 'team-a' } });
+    made.tenant = String(tenant['id']);
+    made.job = String((await admin.must('POST', '/jobs', { body: { type: 'scan' } }))['id']);
     const apiKey = await admin.must('POST', '/api-keys', { body: { name: 'first', role: 'viewer' } });
     made.apiKey = String(apiKey['id']);
     const bootstrapToken = await admin.must('POST', '/bootstrap-tokens', { body: {} });
@@ -211,7 +233,8 @@ describeRealCluster('access', (cluster) => {
     const path = template
       .replace('/api/v1', '')
       .replace('{id}', expectation?.path?.(ids) ?? ids.cluster)
-      .replace('{runId}', ids.run);
+      .replace('{runId}', ids.run)
+      .replace('{name}', 'job-recovery');
     const isStream = method === 'GET' && path.startsWith('/streams') && !path.endsWith('stats');
     const query = [expectation?.query?.(ids) ?? '', isStream ? 'duration=10ms' : ''].filter(Boolean).join('&');
     const body = expectation?.body?.(ids);
@@ -250,6 +273,8 @@ describeRealCluster('access', (cluster) => {
       '/workflows',
       '/resources',
       '/watchers',
+      '/jobs',
+      '/tenants',
       '/agents',
       '/api-keys',
       '/bootstrap-tokens',
