@@ -131,6 +131,8 @@ describe('the audit log', () => {
     expect((await list(ada, 'since=2020-01-01T00:00:00Z&limit=200')).items).toEqual(all.items);
     expect((await list(eve)).items).toEqual([]);
     expect((await otto.call('GET', '/audit-logs')).status).toBe(403);
+    const untargeted = await ada.call('GET', '/audit-logs?targetType=job');
+    expect(untargeted).toMatchObject({ status: 422, body: { errors: [{ path: 'target' }] } });
     expect(await ada.call('GET', '/audit-logs?actr=x')).toMatchObject({ status: 422, body: { errors: [{}] } });
   });
 

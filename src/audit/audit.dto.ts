@@ -7,17 +7,22 @@ const repeated = <T extends z.ZodType>(item: T) =>
 
 const time = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
 
-export const ListAuditLogsQuery = z.strictObject({
-  ...pageQuery,
-  actor: repeated(z.string().max(253)).meta({ description: 'Id of who did it.', example: 'ada' }),
-  action: repeated(z.string().max(100)).meta({ description: 'What was done.', example: 'workflow.execute' }),
-  target: z.string().max(253).optional().meta({ description: 'Id of what it was done to.' }),
-  targetType: z.string().max(100).optional().meta({ description: 'Its type.', example: 'workflow' }),
-  outcome: z.enum(['success', 'failure']).optional(),
-  tenantId: z.union([dnsLabel, z.literal('*')]).optional(),
-  since: time.optional().meta({ description: 'RFC 3339: of this time or later.', example: '2026-03-01T00:00:00Z' }),
-  until: time.optional().meta({ description: 'RFC 3339: before this time.' }),
-});
+export const ListAuditLogsQuery = z
+  .strictObject({
+    ...pageQuery,
+    actor: repeated(z.string().max(253)).meta({ description: 'Id of who did it.', example: 'ada' }),
+    action: repeated(z.string().max(100)).meta({ description: 'What was done.', example: 'workflow.execute' }),
+    target: z.string().max(253).optional().meta({ description: 'Id of what it was done to.' }),
+    targetType: z.string().max(100).optional().meta({ description: 'Its type, beside `target`.', example: 'workflow' }),
+    outcome: z.enum(['success', 'failure']).optional(),
+    tenantId: z.union([dnsLabel, z.literal('*')]).optional(),
+    since: time.optional().meta({ description: 'RFC 3339: of this time or later.', example: '2026-03-01T00:00:00Z' }),
+    until: time.optional().meta({ description: 'RFC 3339: before this time.' }),
+  })
+  .refine(({ target, targetType }) => targetType === undefined || target !== undefined, {
+    path: ['target'],
+    message: 'expected with targetType',
+  });
 export type ListAuditLogsQuery = z.infer<typeof ListAuditLogsQuery>;
 
 export const AuditLogAnswer = z

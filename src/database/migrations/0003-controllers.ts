@@ -10,6 +10,8 @@ const INDEXES: Readonly<Record<string, readonly Index[]>> = {
     { key: { 'actor.id': 1, _id: -1 } },
     { key: { action: 1, _id: -1 } },
     { key: { 'target.id': 1, _id: -1 } },
+    // Failures are few.
+    { key: { outcome: 1, _id: -1 }, partialFilterExpression: { outcome: 'failure' } },
     // Sealing walks those of `null`, verification and retention the others.
     { key: { segment: 1, _id: 1 } },
   ],
