@@ -1,6 +1,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { Types } from 'mongoose';
 import { SERVER_TIME, type ServerTime } from '../database/index.js';
+import { CLOCK, type Clock } from '../runtime/clock.js';
 import { RANDOM, type Random } from '../runtime/random.js';
 import { TenantsRepository } from '../tenants/index.js';
 import { AGENT_DIRECTORY, type AgentDirectory } from './agent-directory.js';
@@ -12,7 +13,7 @@ import { JobReleasesRepository } from './job-releases.repository.js';
 import { JobReportsRepository } from './job-reports.repository.js';
 import { JobSlots } from './job-slots.js';
 import { type JobsConfig, jobsConfig } from './jobs.config.js';
-import { SLICE, type SweepGuard, eachStep, inSlices, mayGoOn } from './sweep.js';
+import { CHANGED_AT_ONCE, SLICE, type SweepGuard, eachStep, inSlices, mayGoOn } from './sweep.js';
 
 /** Jobs that a sweep has changed, by what it did. */
 export interface RecoveryCounts {
@@ -57,6 +58,7 @@ export class JobSweeps {
     @Inject(SERVER_TIME) private readonly time: ServerTime,
     @Inject(jobsConfig.token) private readonly config: JobsConfig,
     @Inject(RANDOM) private readonly random: Random,
+    @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
   /** @throws what failed, after every step was tried; LeaseLost, the signal's reason. */
@@ -79,8 +81,8 @@ export class JobSweeps {
   }
 
   private async releaseOverdue(guard: SweepGuard, now: Date): Promise<number> {
-    const released = await inSlices(guard, async () => {
-      const ids = await this.repository.overdueLeases(now, SLICE);
+    const released = await inSlices(guard, this.clock, async () => {
+      const ids = await this.repository.overdueLeases(now, CHANGED_AT_ONCE);
       const change = this.changes.release(ACTOR, null);
       return this.slice('jobs were taken back', guard, ids, (some, mark) =>
         this.repository.release(some, now, this.changes.marked(change, mark), mark),
@@ -109,8 +111,8 @@ export class JobSweeps {
 
   private async expire(guard: SweepGuard, now: Date): Promise<number> {
     const since = new Date(now.getTime() - this.config.queueLimitMs);
-    const expired = await inSlices(guard, async () => {
-      const ids = await this.repository.waitingSince(since, SLICE);
+    const expired = await inSlices(guard, this.clock, async () => {
+      const ids = await this.repository.waitingSince(since, CHANGED_AT_ONCE);
       const change = this.changes.expire(ACTOR);
       return this.slice('jobs waited too long and expired', guard, ids, (some, mark) =>
         this.repository.expire(some, since, this.changes.marked(change, mark), mark),
@@ -120,8 +122,8 @@ export class JobSweeps {
   }
 
   private async queueDue(guard: SweepGuard, now: Date): Promise<number> {
-    const queued = await inSlices(guard, async () => {
-      const due = await this.repository.due(now, SLICE);
+    const queued = await inSlices(guard, this.clock, async () => {
+      const due = await this.repository.due(now, CHANGED_AT_ONCE);
       const tenants = await this.tenants.ofNames([...new Set(due.map(({ tenantId }) => tenantId))]);
       const limited = new Set(tenants.filter(({ limits }) => limits.running !== null).map(({ name }) => name));
       const changed: ListedJobDocument[] = [];

@@ -115,6 +115,7 @@ export function makeJobs(database: TestDatabase, clock: FakeClock, settings: Job
     time,
     config,
     random,
+    clock,
   );
   const order = new QueueOrder(
     new QueueOrderRepository(collection),
