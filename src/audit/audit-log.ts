@@ -27,7 +27,8 @@ interface Waiting {
  * Where every room tells what was done. Two ways: `append` for what must not happen unaudited, such as handing out a
  * credential, and `record` for the rest. Both go through one queue of at most 10 000 rows, stored in the order of
  * arrival, many at a time under load, and tried again while the database does not answer. A row that finds the queue
- * full is lost: counted, logged, and told by a row of its own (`audit.lose`) as soon as there is room.
+ * full is lost: counted, logged, and told by a row of its own (`audit.lose`) as soon as there is room. What was
+ * recorded but not stored yet is lost with a process that is killed; what was appended is not.
  */
 @Injectable()
 export class AuditLog implements Runnable {

@@ -198,6 +198,34 @@ describe('verification', () => {
     ]);
   });
 
+  it('finds a row whose place another took that the service did write', async () => {
+    await room.log.append(auditEntry('stand-in'));
+    await rows().deleteOne({ _id: rowId(5) });
+    await rows().updateOne({ action: 'stand-in' }, { $set: { segment: 2 } });
+    expect((await room.verify()).findings).toEqual([{ segment: 2, problem: 'rows_replaced', rowIds: [] }]);
+  });
+
+  it('finds a segment of another history that was put back', async () => {
+    const last = { segment: SEGMENTS };
+    const [other] = (await segments().find({ _id: SEGMENTS }).toArray()).filter(Boolean);
+    const otherRows = await rows().find(last).toArray();
+    const before = written.get('audit_segments')?.[SEGMENTS - 2];
+    await segments().deleteOne({ _id: SEGMENTS });
+    await rows().deleteMany(last);
+    const head = { _id: 'head', segment: SEGMENTS - 1, segmentTag: String(before?.['tag']) } as const;
+    await room.db.collection<{ _id: string }>('audit_heads').deleteMany({});
+    await room.segments.advanceHead({ ...head, tag: room.chain.tagOf('head', head) });
+    await room.fill([['what really happened'], ['and after it']]);
+    expect((await room.verify()).status).toBe('intact');
+    await segments().deleteOne({ _id: SEGMENTS });
+    await rows().deleteMany(last);
+    await segments().insertOne(other as { _id: number });
+    await rows().insertMany(otherRows);
+    expect((await room.verify()).findings).toEqual([
+      { segment: SEGMENTS + 1, problem: 'segment_unlinked', rowIds: [] },
+    ]);
+  });
+
   it('finds a removed head', async () => {
     await room.db.collection('audit_heads').deleteMany({});
     expect((await room.verify()).findings).toMatchObject([{ problem: 'head_changed' }]);
