@@ -110,6 +110,16 @@ describe('AgentHealthSweep', () => {
     expect(await healthOf(agent)).toBe('offline');
   });
 
+  it('passes each verdict once, however many believe that they lead', async () => {
+    await add('a', 'b');
+    await Promise.all([sweep(), sweep(), sweep()]);
+    await rounds(3);
+    await room.clock.advance(PERIOD);
+    const both = await Promise.all([sweep(), sweep()]);
+    expect(both.reduce((sum, { offline }) => sum + offline, 0)).toBe(2);
+    expect(room.leases.released).toHaveLength(2);
+  });
+
   it('sees an agent again whose sign of life is from the future', async () => {
     const [agent] = (await add('agent', 'b', 'c')) as [Agent];
     const future = new Date(room.clock.now() + 600_000);

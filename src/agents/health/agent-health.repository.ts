@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { InjectConnection } from '@nestjs/mongoose';
 import type { Connection, Types, mongo } from 'mongoose';
+import { isDuplicateKey } from '../../database/index.js';
 import type { AgentDocument } from '../agent.document.js';
 import { AGENT_HEALTHS, type AgentHealth } from '../agent.js';
 import { AgentsRepository } from '../agents.repository.js';
@@ -80,16 +81,19 @@ export class AgentHealthRepository {
 
   /** False if another round was stored since `before` was read. */
   async storeRound(before: HealthRound | null, round: HealthRound): Promise<boolean> {
-    if (before === null) {
-      const { upsertedCount } = await this.rounds.updateOne(
-        { _id: 'round' },
-        { $setOnInsert: { ...round } },
-        { upsert: true },
-      );
-      return upsertedCount === 1;
-    }
+    if (before === null) return this.storeFirstRound(round);
     const { matchedCount } = await this.rounds.updateOne({ _id: 'round', at: before.at }, { $set: { ...round } });
     return matchedCount === 1;
+  }
+
+  private async storeFirstRound(round: HealthRound): Promise<boolean> {
+    try {
+      await this.rounds.insertOne({ _id: 'round', ...round });
+      return true;
+    } catch (error) {
+      if (isDuplicateKey(error)) return false;
+      throw error;
+    }
   }
 
   private get documents(): mongo.Collection<AgentDocument> {
