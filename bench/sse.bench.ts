@@ -11,6 +11,7 @@ const DELIVERIES = 100_000;
 const WARM_UP_TURNS = 5;
 const WARM_UP_CLIENTS = 300;
 const STUCK_CLIENTS = 50;
+const STUCK_MEGABYTES = 20;
 const STUCK_AMONG_HEALTHY = 20;
 const LATENCY_SECONDS = Number(process.env.BENCH_SSE_LATENCY_SECONDS ?? 10);
 const DRAIN_DEADLINE_MS = 25_000;
@@ -71,15 +72,19 @@ async function fanout(name: ServerName, clients: number): Promise<Fanout> {
 /** Most that a client which never reads makes the server hold, at any time until 20 MB were sent to it. */
 async function bytesPerStuckClient(name: ServerName): Promise<number> {
   const pair = await SsePair.start(name);
+  const megabyte = { turns: 100, eventsPerTurn: 10, paddingBytes: 700 };
   try {
-    await pair.open(WARM_UP_CLIENTS);
-    await pair.deliver(50, 10);
-    await pair.close();
+    // As much as later, so that what the process keeps of the newest events for all clients belongs to the base.
+    await pair.open(5);
+    for (let sent = 0; sent < STUCK_MEGABYTES; sent++) {
+      await pair.publish(megabyte);
+      await pair.arrived();
+    }
     await pair.openStuck(STUCK_CLIENTS);
     const base = await pair.usage(true);
     let most = 0;
-    for (let step = 0; step < 20; step++) {
-      await pair.publish({ turns: 100, eventsPerTurn: 10, paddingBytes: 700 });
+    for (let sent = 0; sent < STUCK_MEGABYTES; sent++) {
+      await pair.publish(megabyte);
       most = Math.max(most, (await pair.usage(true)).residentBytes - base.residentBytes);
     }
     return most / STUCK_CLIENTS;

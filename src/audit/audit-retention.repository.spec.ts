@@ -167,4 +167,27 @@ describe('retention', () => {
     expect(await actions()).toEqual(['deed.1']);
     expect(await room.verify()).toMatchObject({ status: 'intact' });
   }, 60_000);
+
+  it('and sealing may go on while the log is verified', async () => {
+    let isWriting = true;
+    let pruned = 0;
+    const write = async (): Promise<void> => {
+      for (let round = 0; round < 25; round += 1) {
+        await fill([1, 1], [1], [1]);
+        if (round % 5 !== 4) continue;
+        await room.clock.advance(YEAR_MS + DAY_MS);
+        pruned += (await room.retention().prune(HELD)).segments;
+      }
+      isWriting = false;
+    };
+    const verify = async (): Promise<number> => {
+      let verified = 0;
+      for (; isWriting; verified += 1) expect((await room.verify()).findings).toEqual([]);
+      return verified;
+    };
+    const [, verified] = await Promise.all([write(), verify()]);
+    expect(verified).toBeGreaterThan(5);
+    expect(pruned).toBeGreaterThan(50);
+    expect(await room.verify()).toMatchObject({ status: 'intact' });
+  }, 60_000);
 });

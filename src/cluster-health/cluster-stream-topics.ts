@@ -25,6 +25,7 @@ export class ClusterStreamTopics {
       const { clusterId, tenantId, sequence, health } = event.payload;
       const gone = event.type === 'cluster.changed' ? { clusterId, name: event.payload.name, deleted: true } : null;
       this.publish(tenantId, itemOf(clusterId, sequence, health ?? gone));
+      if (gone && health === null) this.broadcaster.retire(`cluster:${clusterId}`);
     });
   }
 

@@ -67,7 +67,7 @@ async function startLocked(dataDir: string, lock: DataDirLock, options: Embedded
     rmSync(dirname(socket.path), { recursive: true, force: true });
   };
 
-  const worker = startWorker({
+  const worker = await startWorker({
     databasePath: join(storeDir, 'store.sqlite'),
     socketPath: socket.path,
     ttlSweepMs: options.ttlSweepMs ?? TTL_SWEEP_MS,

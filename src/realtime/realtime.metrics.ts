@@ -51,59 +51,37 @@ export class RealtimeMetrics {
   }
 
   private measureStreams(): void {
-    const of = (pick: (stats: StreamStats) => Sample) => (): Sample => pick(this.broadcaster.stats());
+    const stream = (
+      kind: 'counter' | 'gauge',
+      name: string,
+      help: string,
+      pick: (stats: StreamStats) => number,
+    ): void => this[kind](`stream_${name}`, help, () => pick(this.broadcaster.stats()));
 
-    this.gauge(
-      'stream_sessions',
-      'Open event streams',
-      of((stats) => Object.entries(stats.sessionsByTopic)),
-      'topic',
+    const byTopic = (): Sample => Object.entries(this.broadcaster.stats().sessionsByTopic);
+    this.gauge('stream_sessions', 'Open event streams', byTopic, 'topic');
+    stream('gauge', 'slow_sessions', 'Streams whose client takes less than there is', (stats) => stats.slowSessions);
+    stream('gauge', 'queued_bytes', 'Bytes that wait for slow clients', (stats) => stats.queuedBytes);
+    stream('gauge', 'budget_bytes', 'Bytes that may wait for slow clients', (stats) => stats.budgetBytes);
+    stream('gauge', 'warm_keys', 'Keys that can be resumed', (stats) => stats.warmKeys);
+    stream('gauge', 'replay_bytes', 'Bytes kept for clients that come back', (stats) => stats.replayBytes);
+    stream('counter', 'replay_evicted_events_total', 'Changes no longer kept for that', (stats) => stats.replayEvicted);
+    stream('counter', 'published_events_total', 'Changes published to stream keys', (stats) => stats.published);
+    stream('counter', 'sent_events_total', 'Changes written to clients', ({ totals }) => totals.events);
+    stream('counter', 'sent_bytes_total', 'Bytes written to clients', ({ totals }) => totals.bytes);
+    stream('counter', 'snapshots_total', 'Snapshots sent to clients', ({ totals }) => totals.snapshots);
+    stream(
+      'counter',
+      'shared_snapshots_total',
+      'Of these, read for another client',
+      ({ totals }) => totals.snapshotsShared,
     );
-    this.gauge(
-      'stream_queued_bytes',
-      'Bytes that wait for slow clients',
-      of((stats) => stats.queuedBytes),
-    );
-    this.counter(
-      'stream_published_events_total',
-      'Changes published to stream keys',
-      of((stats) => stats.published),
-    );
-    this.counter(
-      'stream_sent_events_total',
-      'Changes written to clients',
-      of((stats) => stats.totals.events),
-    );
-    this.counter(
-      'stream_sent_bytes_total',
-      'Bytes written to clients',
-      of((stats) => stats.totals.bytes),
-    );
-    this.counter(
-      'stream_snapshots_total',
-      'Snapshots sent to clients',
-      of((stats) => stats.totals.snapshots),
-    );
-    this.counter(
-      'stream_lagged_total',
-      'Times a client was told that it missed events',
-      of((stats) => stats.totals.lagged),
-    );
-    this.counter(
-      'stream_dropped_events_total',
-      'Changes given up for slow clients',
-      of((stats) => stats.totals.dropped),
-    );
-    this.counter(
-      'stream_coalesced_events_total',
-      'Superseded states left out',
-      of((stats) => stats.totals.coalesced),
-    );
-    this.counter(
-      'stream_stalled_total',
-      'Streams cut as the client took nothing',
-      of((stats) => stats.totals.stalled),
-    );
+    stream('counter', 'resumed_total', 'Clients that went on where they were', ({ totals }) => totals.resumed);
+    stream('counter', 'replayed_events_total', 'Changes that these had missed', ({ totals }) => totals.replayed);
+    stream('counter', 'lagged_total', 'Times a client was told that it missed events', ({ totals }) => totals.lagged);
+    stream('counter', 'dropped_events_total', 'Changes given up for slow clients', ({ totals }) => totals.dropped);
+    stream('counter', 'coalesced_events_total', 'Superseded states left out', ({ totals }) => totals.coalesced);
+    stream('counter', 'stalled_total', 'Streams cut as the client took nothing', ({ totals }) => totals.stalled);
   }
 
   private counter(name: string, help: string, read: () => Sample, label?: string): void {

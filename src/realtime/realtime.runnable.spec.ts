@@ -20,7 +20,7 @@ async function setUp() {
   const bus = new EventBus(clock, config);
   const broadcaster = new SseBroadcaster(clock, new CryptoRandom(), config);
   const topic = new FakeStreamTopic(broadcaster);
-  const runnable = new RealtimeRunnable(bus, broadcaster, clock);
+  const runnable = new RealtimeRunnable(bus, broadcaster, clock, config, { shutdownTimeoutMs: 25_000 });
   await runnable.start();
   const client = new FakeStreamClient();
   broadcaster.open(client.response, VIEWER, await broadcaster.authorize(VIEWER, ['workflow:1']));

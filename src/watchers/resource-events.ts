@@ -5,8 +5,14 @@ export interface ResourceChanged {
   readonly resource: Resource;
 }
 
+/** A resource was removed with its history. Emitted after the database has let go of it. */
+export interface ResourceRemoved {
+  readonly resourceId: string;
+}
+
 declare module '../realtime/bus/event-map.js' {
   interface EventMap {
     'resource.changed': ResourceChanged;
+    'resource.removed': ResourceRemoved;
   }
 }

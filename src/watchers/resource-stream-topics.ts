@@ -27,12 +27,19 @@ export class ResourceStreamTopics implements StreamTopic {
   /** Before the service starts. */
   register(): void {
     this.broadcaster.registerTopic(this);
-    const forward = ({ payload: { resource } }: BusEvent<'resource.changed'>): void => {
+    const forward = (event: BusEvent<'resource.changed' | 'resource.removed'>): void => {
+      if (event.type === 'resource.removed') {
+        this.broadcaster.retire(`resource:${event.payload.resourceId}`);
+        return;
+      }
+      const { resource } = event.payload;
       const { id, workflowId, tenantId } = resource;
       this.broadcaster.publish(`workflow:${workflowId}`, tenantId, streamItem('node_update', resource));
       this.broadcaster.publish(`resource:${id}`, tenantId, streamItem('status_update', resource));
     };
-    this.bus.subscribe('resource streams', ['resource.changed'], forward, { bufferSize: MAX_WAITING });
+    this.bus.subscribe('resource streams', ['resource.changed', 'resource.removed'], forward, {
+      bufferSize: MAX_WAITING,
+    });
   }
 
   async authorize(principal: Principal, id: string): Promise<void> {

@@ -388,7 +388,14 @@ describe('the watchers', () => {
       await until(() => source.openWatches === 0);
       expect(running()).toEqual([]);
       expect(await stored(id)).toMatchObject({ health: 'unknown', freshness: 'stale' });
+      const removed: string[] = [];
+      const subscription = room.bus.subscribe('removals', ['resource.removed'], ({ payload }) => {
+        removed.push(payload.resourceId);
+      });
       await room.service.forget(workflowId);
+      await until(() => removed.length > 0);
+      subscription.unsubscribe();
+      expect(removed).toEqual([id]);
       expect(await room.service.ofWorkflow(workflowId)).toEqual([]);
       expect(await historyOf(id)).toEqual([]);
     });

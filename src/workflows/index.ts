@@ -1,4 +1,5 @@
 export type { RunChanged } from './run-events.js';
+export type { WorkflowRemoved } from './workflow-events.js';
 export {
   type Manifest,
   NODE_OUTCOMES,

@@ -1,6 +1,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { SYSTEM_SCOPE, type Scope } from '../auth/principal.js';
 import { AppError } from '../errors/app-error.js';
+import { EventBus } from '../realtime/index.js';
 import type { Runnable } from '../runtime/runnable.js';
 import { ResourcesService } from '../watchers/index.js';
 import { InventoryRepository } from './inventory/inventory.repository.js';
@@ -25,6 +26,7 @@ export class WorkflowRemoval implements Runnable {
     private readonly inventory: InventoryRepository,
     private readonly runs: RunsRepository,
     @Inject(ResourcesService) private readonly resources: Pick<ResourcesService, 'forget'>,
+    @Inject(EventBus) private readonly bus: Pick<EventBus, 'publish'>,
   ) {}
 
   /** @throws AppError `resource.not_found`, `workflow.run_active`, `workflow.in_use` unless its objects are abandoned. */
@@ -69,5 +71,6 @@ export class WorkflowRemoval implements Runnable {
     await this.resources.forget(id);
     await this.runs.deleteOf(scope, id);
     await this.workflows.endDeletion(scope, id);
+    this.bus.publish('workflow.removed', { workflowId: id });
   }
 }

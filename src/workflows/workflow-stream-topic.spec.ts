@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import '../../test/support/quiet-logger.js';
+import { settle } from '../../test/support/fake-clock.js';
 import { newId, openWorkflowRoom, type WorkflowRoom } from '../../test/support/workflow-room.js';
 import type { Principal } from '../auth/principal.js';
 import { EventBus, type StreamItem, type StreamTopic } from '../realtime/index.js';
@@ -12,6 +13,7 @@ const ANN: Principal = { kind: 'user', id: 'ann', role: 'operator', tenantId: 'd
 class RecordingBroadcaster {
   readonly topics: StreamTopic[] = [];
   readonly published: Array<readonly [string, string, StreamItem]> = [];
+  readonly retired: string[] = [];
 
   registerTopic(topic: StreamTopic): void {
     this.topics.push(topic);
@@ -19,6 +21,10 @@ class RecordingBroadcaster {
 
   publish(...event: [string, string, StreamItem]): void {
     this.published.push(event);
+  }
+
+  retire(streamKey: string): void {
+    this.retired.push(streamKey);
   }
 }
 
@@ -65,6 +71,13 @@ describe('WorkflowStreamTopic', () => {
       item,
       { eventType: 'run_update', entity: `run:${runId}`, version: 4, data: { id: runId } },
     ]);
+  });
+
+  it('ends the streams of a workflow that is removed', async () => {
+    const gone = newId();
+    bus.publish('workflow.removed', { workflowId: gone });
+    await settle();
+    expect(broadcaster.retired).toEqual([`workflow:${gone}`]);
   });
 
   it('passes the changes of runs on', async () => {

@@ -17,12 +17,15 @@ export class WorkflowStreamTopic implements StreamTopic {
     private readonly workflows: WorkflowsRepository,
     private readonly runs: RunsRepository,
     @Inject(ResourcesService) private readonly resources: Pick<ResourcesService, 'snapshotItems'>,
-    @Inject(SseBroadcaster) broadcaster: Pick<SseBroadcaster, 'registerTopic' | 'publish'>,
+    @Inject(SseBroadcaster) broadcaster: Pick<SseBroadcaster, 'registerTopic' | 'publish' | 'retire'>,
     @Inject(EventBus) bus: Pick<EventBus, 'subscribe'>,
   ) {
     broadcaster.registerTopic(this);
     bus.subscribe('workflow streams', ['run.changed'], ({ payload: { run } }) => {
       broadcaster.publish(`${this.prefix}:${run.workflowId}`, run.tenantId, runItem(run));
+    });
+    bus.subscribe('removed workflows', ['workflow.removed'], ({ payload: { workflowId } }) => {
+      broadcaster.retire(`${this.prefix}:${workflowId}`);
     });
   }
 

@@ -16,6 +16,7 @@ import { InventoryRepository } from './inventory/inventory.repository.js';
 import { runSchema } from './runs/run.schema.js';
 import { RunsRepository } from './runs/runs.repository.js';
 import { RunsController } from './runs.controller.js';
+import { RunStreamTopic } from './run-stream-topic.js';
 import { RunsMetrics } from './runs.metrics.js';
 import { RunsService } from './runs.service.js';
 import { DryRunValidator } from './validation/dry-run-validator.js';
@@ -66,6 +67,7 @@ import { WorkflowsService } from './workflows.service.js';
     ReachabilityValidator,
     RightsValidator,
     RunExecutor,
+    RunStreamTopic,
     RunsMetrics,
     RunsRepository,
     RunsService,

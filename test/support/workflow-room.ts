@@ -2,7 +2,7 @@ import mongoose from 'mongoose';
 import { isInScope, type Scope } from '../../src/auth/principal.js';
 import type { Cluster, ClusterUsage } from '../../src/cluster-health/index.js';
 import { AppError } from '../../src/errors/app-error.js';
-import type { StreamItem } from '../../src/realtime/index.js';
+import type { EventBus, StreamItem } from '../../src/realtime/index.js';
 import type { WorkflowHealth } from '../../src/watchers/index.js';
 import { inventoryEntrySchema } from '../../src/workflows/inventory/inventory-entry.schema.js';
 import { InventoryRepository } from '../../src/workflows/inventory/inventory.repository.js';
@@ -98,7 +98,11 @@ export async function openWorkflowRoom() {
   const secrets = new WorkflowSecrets(new FakeSealer());
   const statuses = new WorkflowStatuses(resources, runs);
   const lists = new WorkflowList(workflows, statuses);
-  const removal = new WorkflowRemoval(workflows, inventory, runs, resources);
+  const removed: string[] = [];
+  const bus: Pick<EventBus, 'publish'> = {
+    publish: (_type, payload) => ('workflowId' in payload ? removed.push(String(payload.workflowId)) : 0),
+  };
+  const removal = new WorkflowRemoval(workflows, inventory, runs, resources, bus);
   const service = new WorkflowsService(workflows, clusters, inventory, secrets, statuses, lists, removal);
 
   async function addRun(workflowId: string, change: Partial<RunDocument> = {}): Promise<string> {
@@ -122,7 +126,20 @@ export async function openWorkflowRoom() {
     return _id.toHexString();
   }
 
-  return { ...database, clock, clusters, resources, workflows, inventory, runs, secrets, service, removal, addRun };
+  return {
+    ...database,
+    clock,
+    clusters,
+    resources,
+    workflows,
+    inventory,
+    runs,
+    secrets,
+    service,
+    removal,
+    removed,
+    addRun,
+  };
 }
 
 export type WorkflowRoom = Awaited<ReturnType<typeof openWorkflowRoom>>;

@@ -26,7 +26,7 @@ describe('index keys', () => {
         direction,
         (a, b, d1, d2) => {
           const key = ([x, y]: [unknown, unknown]): Buffer => Buffer.concat([encodeField(x, d1), encodeField(y, d2)]);
-          const expected = compareValues(a[0], b[0]) * d1 || compareValues(a[1], b[1]) * d2;
+          const expected = compareValues(a[0], b[0]) * d1 || compareValues(a[1], b[1]) * d2 || 0;
           expect(Math.sign(key(a).compare(key(b)))).toBe(Math.sign(expected));
         },
       ),

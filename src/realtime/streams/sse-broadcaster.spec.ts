@@ -288,6 +288,18 @@ describe('SseBroadcaster', () => {
     expect(broadcaster.stats().sessions).toBe(0);
   });
 
+  it('ends the streams whose snapshot takes too long, and reads it anew for those who come back', async () => {
+    const { clock, topic, connect } = setUp();
+    topic.gate = Promise.withResolvers<void>().promise;
+    const client = await connect();
+    topic.gate = Promise.resolve();
+    const next = await connect();
+    await clock.advance(30_000);
+    expect([client.writableFinished, client.events]).toEqual([true, []]);
+    expect(next.eventTypes).toEqual(['snapshot']);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
   it('refuses more streams of a principal than allowed, until one ends', async () => {
     const { connect } = setUp({ streamsPerPrincipal: 2 });
     const [first] = [await connect(), await connect()];

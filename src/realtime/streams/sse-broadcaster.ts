@@ -7,19 +7,19 @@ import { PeriodicTask } from '../../runtime/periodic-task.js';
 import { RANDOM, type Random } from '../../runtime/random.js';
 import type { Runnable } from '../../runtime/runnable.js';
 import { type RealtimeConfig, realtimeConfig } from '../realtime.config.js';
-import { ByteBudget } from './byte-budget.js';
-import { parseEventId } from './event-id.js';
-import { EventOrder } from './event-order.js';
-import { SessionKeeper } from './session-keeper.js';
-import { SlowSessions } from './slow-sessions.js';
-import { openEventStream } from './sse-response.js';
-import { drainSessions } from './stream-drain.js';
-import { StreamEncoder } from './stream-event.js';
-import { StreamPublisher } from './stream-publisher.js';
+import { ByteBudget } from './channels/byte-budget.js';
+import { parseEventId } from './wire/event-id.js';
+import { EventOrder } from './channels/event-order.js';
+import { SessionKeeper } from './sessions/session-keeper.js';
+import { SlowSessions } from './sessions/slow-sessions.js';
+import { openEventStream } from './wire/sse-response.js';
+import { drainSessions } from './sessions/stream-drain.js';
+import { StreamEncoder } from './wire/stream-event.js';
+import { StreamPublisher } from './channels/stream-publisher.js';
 import { type StreamStats, noTotals } from './stream-stats.js';
 import type { StreamItem, StreamTopic } from './stream-topic.js';
 import { type ResolvedTopic, StreamTopics } from './stream-topics.js';
-import { TurnQueue } from './turn-queue.js';
+import { TurnQueue } from './sessions/turn-queue.js';
 
 export type { StreamStats };
 
@@ -78,6 +78,7 @@ export class SseBroadcaster implements Runnable {
     const shared = { encoder: this.encoder, order: this.order, totals: this.totals, limits, turns, now };
     this.publisher = new StreamPublisher({
       ...shared,
+      clock,
       replayEvents: config.streamReplayEvents,
       replayBytes: config.streamReplayBytes,
       replayWindowMs: config.streamReplayWindowMs,
@@ -140,21 +141,23 @@ export class SseBroadcaster implements Runnable {
       onClosed?.();
       return;
     }
-    if (options.connection !== undefined) this.sessions.cut(options.connection);
+    const isHead = response.req.method === 'HEAD';
+    // Who asks for the head only takes nobody's place.
+    if (options.connection !== undefined && !isHead) this.sessions.cut(options.connection);
     this.assertRoomFor(principal);
     const sequence = parseEventId(lastEventId, this.encoder.epoch);
-    const resumption = sequence && this.publisher.resumption(topics, principal.tenantId, sequence);
-    const isOver = resumption && resumption.isOver;
-    if (isOver) this.ended(response);
+    const resumption =
+      sequence === undefined ? undefined : this.publisher.resumption(topics, principal.tenantId, sequence);
+    if (resumption?.isOver) this.ended(response);
     else openEventStream(response, this.retryMs());
-    if (isOver || response.req.method === 'HEAD') {
+    if (resumption?.isOver || isHead) {
       onClosed?.();
       return;
     }
     // Jittered, so that clients which connected at once do not come back at once.
     const maxAgeMs = this.config.streamMaxAgeMs * (0.9 + 0.2 * this.random.float());
     const session = { response, principal, topics, maxAgeMs, onStarted, onClosed, ...rest };
-    this.sessions.begin(session, resumption || undefined);
+    this.sessions.begin(session, resumption);
   }
 
   /**
@@ -176,7 +179,7 @@ export class SseBroadcaster implements Runnable {
   /** What the key named is gone: streams that carry nothing else end cleanly after what waits, and a reconnect meets 404. */
   retire(streamKey: string): void {
     for (const { readers } of this.publisher.channels.of(streamKey)) {
-      for (const reader of [...readers]) reader.finish();
+      for (const reader of readers) reader.finish();
     }
   }
 

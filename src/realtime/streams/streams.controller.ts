@@ -172,7 +172,8 @@ export class StreamsController {
       ...(durationMs === undefined ? {} : { durationMs }),
       ...(lastEventId === undefined ? {} : { lastEventId }),
     };
-    if (!ticket) {
+    // A HEAD uses no ticket up and takes no stream over.
+    if (!ticket || request.method === 'HEAD') {
       this.broadcaster.open(response, principal, topics, options);
       return;
     }

@@ -10,6 +10,7 @@ import { openStreamRoom } from '../../../test/support/stream-room.js';
 import { type TestDatabase, openTestDatabase } from '../../../test/support/test-database.js';
 import { Readiness } from '../../lifecycle/index.js';
 import { StreamTicketsRepository } from './stream-tickets.repository.js';
+import { TicketStreams } from './ticket-streams.js';
 
 const ID = '65b9f0c2a9b1d3e4f5061728';
 const KEY = `workflow:${ID}`;
@@ -153,11 +154,13 @@ describe('stream tickets', () => {
   });
 
   it('lives on one connection at a time: the newer ends the older', async () => {
-    const { issue, open, pathOf, used, broadcaster } = await setUp();
+    const { issue, open, pathOf, used, broadcaster, server } = await setUp();
     const { body } = await issue();
     const path = pathOf(String(body['ticket']));
     const first = await open(path);
     await used();
+    await server.head(path).set('Last-Event-ID', 'unknown').expect(200);
+    expect(broadcaster.stats().sessions).toBe(1);
     const second = await open(path, { 'Last-Event-ID': 'unknown' });
     await first.ended;
     expect(second.answer.destroyed).toBe(false);
@@ -259,7 +262,13 @@ describe('stream tickets', () => {
     expect(refused.status).toBe(200);
     expect(refused.parser.events.map(({ type }) => type)).toEqual(['overloaded']);
     lookUp.mockRestore();
-    await server.head(path).expect(200).expect('content-type', 'text/event-stream; charset=utf-8');
+    await server
+      .head(path)
+      .set('Last-Event-ID', 'x.1')
+      .expect(200)
+      .expect('content-type', /^text\/event-stream/);
+    await app.get(TicketStreams).stop();
+    expect(await database.connection.collection('stream_tickets').findOne()).toMatchObject({ startedAt: null });
     topic.failure = new Error('the store is away');
     const overloaded = await open(path);
     expect(overloaded.parser.events.map(({ type }) => type)).toEqual(['overloaded']);

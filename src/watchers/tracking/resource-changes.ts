@@ -27,7 +27,9 @@ export class ResourceChanges {
     this.bus.publish('resource.changed', { resource }, { coalesceKey: resource.id });
   }
 
+  /** After the resource was removed. */
   forget(id: string): void {
     this.told.delete(id);
+    this.bus.publish('resource.removed', { resourceId: id });
   }
 }

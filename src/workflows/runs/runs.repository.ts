@@ -78,6 +78,11 @@ export class RunsRepository {
     return document === null ? null : toRun(document);
   }
 
+  async findById(scope: Scope, runId: string): Promise<Run | null> {
+    const document = await this.model.findOne({ ...tenantFilter(scope), _id: runId }, SHOWN).lean<ShownDocument>();
+    return document === null ? null : toRun(document);
+  }
+
   /** Newest first, at most `limit`. */
   async list(
     scope: Scope,

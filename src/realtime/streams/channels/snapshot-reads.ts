@@ -1,13 +1,18 @@
-import type { Principal } from '../../auth/principal.js';
+import type { Principal } from '../../../auth/principal.js';
+import type { Clock } from '../../../runtime/clock.js';
 import type { ByteBudget } from './byte-budget.js';
 import { ChannelSnapshot } from './channel-snapshot.js';
 import type { ConcurrencyLimit } from './concurrency-limit.js';
-import type { StreamEncoder } from './stream-event.js';
-import { type StreamItem, isFinal } from './stream-topic.js';
-import type { ResolvedTopic } from './stream-topics.js';
-import type { TurnQueue } from './turn-queue.js';
+import type { StreamEncoder } from '../wire/stream-event.js';
+import { type StreamItem, isFinal } from '../stream-topic.js';
+import type { ResolvedTopic } from '../stream-topics.js';
+import type { TurnQueue } from '../sessions/turn-queue.js';
+
+/** A read that hangs must not keep the others of its channel waiting for ever. */
+const READ_TIMEOUT_MS = 30_000;
 
 export interface SnapshotReadsContext {
+  readonly clock: Clock;
   readonly encoder: StreamEncoder;
   readonly budget: ByteBudget;
   readonly turns: TurnQueue;
@@ -71,11 +76,22 @@ export class SnapshotReads {
     const read = this.context.nextSequence();
     for (const { reader } of requests) reader.snapshotBegins(read);
     try {
-      const items = await this.topic.snapshot(first.reader.principal);
+      const items = await this.inTime(this.topic.snapshot(first.reader.principal));
       this.observe(read, items);
       this.context.turns.add(this.deliver(items, requests));
     } catch (error) {
       this.fail(requests, error);
+    }
+  }
+
+  private async inTime<T>(read: Promise<T>): Promise<T> {
+    const late = Promise.withResolvers<never>();
+    const giveUp = (): void => late.reject(new Error(`the read took more than ${READ_TIMEOUT_MS} ms`));
+    const timer = this.context.clock.after(READ_TIMEOUT_MS, giveUp, { unref: true });
+    try {
+      return await Promise.race([read, late.promise]);
+    } finally {
+      timer.cancel();
     }
   }
 

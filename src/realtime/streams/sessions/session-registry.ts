@@ -1,4 +1,4 @@
-import type { Principal } from '../../auth/principal.js';
+import type { Principal } from '../../../auth/principal.js';
 import type { SseSession } from './sse-session.js';
 
 /** The open sessions: how many each principal has, and by the name of their connection. */

@@ -1,6 +1,10 @@
 import type { ByteBudget } from './byte-budget.js';
 import { BATCH_BYTES, type ChannelEvent, type EventBatch, type EventKeeper, NOT_COVERED } from './channel-event.js';
 import { Deque } from './deque.js';
+import { FullBatches } from './full-batches.js';
+
+/** Shared by all channels, so that it is bounded for the process. */
+const fullBatches = new FullBatches();
 
 /** A reader that does not get its events at once: what it still needs must stay. */
 export interface SlowReader {
@@ -71,6 +75,7 @@ export class ChannelLog implements EventKeeper {
       if (isShown && event.coveredBy === NOT_COVERED) event.coveredBy = read;
     }
     this.batch = undefined;
+    fullBatches.forget(this);
   }
 
   /** The first event after the sequence. */
@@ -97,6 +102,8 @@ export class ChannelLog implements EventKeeper {
   batchAfter(sequence: number): EventBatch | undefined {
     const first = this.next(sequence);
     if (!first) return undefined;
+    const full = fullBatches.get(first);
+    if (full) return full;
     if (this.batch?.first !== first) this.batch = { first, value: this.makeBatch(first) };
     return this.batch.value;
   }
@@ -147,7 +154,7 @@ export class ChannelLog implements EventKeeper {
   /** If more is kept for slow readers than any of them may have waiting, lets each look whether it is the one. */
   review({ maxEvents, maxBytes }: BacklogLimits): void {
     if (this.neededEvents <= maxEvents && this.neededBytes <= maxBytes) return;
-    for (const reader of [...this.slow]) reader.review();
+    for (const reader of this.slow) reader.review();
     this.recount();
   }
 
@@ -177,21 +184,25 @@ export class ChannelLog implements EventKeeper {
     const frames: Buffer[] = [];
     let bytes = 0;
     let last = first;
+    let isFull = false;
     for (const event of this.after(first.sequence - 1)) {
       if (event.coveredBy !== NOT_COVERED) {
         if (frames.length === 0) return undefined;
         break;
       }
-      if (frames.length > 0 && bytes + event.frame.length > BATCH_BYTES) break;
+      isFull = frames.length > 0 && bytes + event.frame.length > BATCH_BYTES;
+      if (isFull) break;
       frames.push(event.frame);
       bytes += event.frame.length;
       last = event;
     }
-    return {
+    const batch = {
       bytes: frames.length === 1 ? first.frame : Buffer.concat(frames, bytes),
       count: frames.length,
       upTo: last.sequence,
     };
+    if (isFull) fullBatches.remember(first, batch);
+    return batch;
   }
 
   /** Place in `recent` of the first event after the sequence. */

@@ -1,3 +1,4 @@
+import type { Clock } from '../../../runtime/clock.js';
 import type { ByteBudget } from './byte-budget.js';
 import type { BacklogLimits } from './channel-log.js';
 import { ChannelRegistry } from './channel-registry.js';
@@ -5,11 +6,11 @@ import { ConcurrencyLimit } from './concurrency-limit.js';
 import type { EventOrder } from './event-order.js';
 import { ReplayRing } from './replay-ring.js';
 import type { StreamChannel } from './stream-channel.js';
-import type { StreamEncoder } from './stream-event.js';
-import type { StreamTotals } from './stream-stats.js';
-import type { StreamItem } from './stream-topic.js';
-import type { ResolvedTopic } from './stream-topics.js';
-import type { TurnQueue } from './turn-queue.js';
+import type { StreamEncoder } from '../wire/stream-event.js';
+import type { StreamTotals } from '../stream-stats.js';
+import type { StreamItem } from '../stream-topic.js';
+import type { ResolvedTopic } from '../stream-topics.js';
+import type { TurnQueue } from '../sessions/turn-queue.js';
 
 /** Snapshots read at once, whatever comes back at once. */
 const MAX_READS = 32;
@@ -28,8 +29,7 @@ export interface PublisherOptions {
   readonly totals: StreamTotals;
   /** More is held for slow clients than may be. */
   readonly relieve: () => void;
-  /** Milliseconds on a monotonic clock. */
-  readonly now: () => number;
+  readonly clock: Clock;
   readonly onError: (message: string, streamKey: string, error: unknown) => void;
 }
 
@@ -49,7 +49,7 @@ export class StreamPublisher {
   private count = 0;
 
   constructor(private readonly options: PublisherOptions) {
-    const { encoder, budget, limits, turns, order, relieve, totals, now, onError } = options;
+    const { encoder, budget, limits, turns, order, relieve, totals, clock, onError } = options;
     this.ring = new ReplayRing({ maxEvents: options.replayEvents, maxBytes: options.replayBytes });
     this.channels = new ChannelRegistry(this.ring, options.replayWindowMs, {
       encoder,
@@ -57,7 +57,7 @@ export class StreamPublisher {
       limits,
       turns,
       relieve,
-      now,
+      clock,
       reads: new ConcurrencyLimit(MAX_READS),
       nextSequence: () => order.next(),
       onShared: () => (totals.snapshotsShared += 1),

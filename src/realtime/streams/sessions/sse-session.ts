@@ -1,39 +1,13 @@
 import type { Writable } from 'node:stream';
-import type { Principal } from '../../auth/principal.js';
-import type { BacklogLimits } from './channel-log.js';
-import type { ChannelSnapshot } from './channel-snapshot.js';
+import type { Principal } from '../../../auth/principal.js';
+import type { ChannelSnapshot } from '../channels/channel-snapshot.js';
 import { SessionBacklog } from './session-backlog.js';
+import type { SessionContext, SessionOptions } from './session-context.js';
+import { SessionJoin } from './session-join.js';
 import { SessionReader } from './session-reader.js';
-import type { SlowSessions } from './slow-sessions.js';
-import { SseConnection } from './sse-connection.js';
-import { encodeComment } from './sse-frame.js';
-import type { StreamChannel } from './stream-channel.js';
-import type { StreamEncoder } from './stream-event.js';
-import type { StreamTotals } from './stream-stats.js';
-
-/** What the sessions of a process have in common. */
-export interface SessionContext {
-  readonly encoder: StreamEncoder;
-  readonly limits: BacklogLimits;
-  readonly keepAliveMs: number;
-  readonly stallMs: number;
-  readonly slow: SlowSessions;
-  readonly totals: StreamTotals;
-  /** Newest place in the order of the process. */
-  readonly sequence: () => number;
-  /** Milliseconds on a monotonic clock. */
-  readonly now: () => number;
-  /** Calls `pump` in another turn. */
-  readonly later: (session: SseSession) => void;
-  readonly onError: (error: unknown) => void;
-  readonly onClose: (session: SseSession) => void;
-}
-
-export interface SessionOptions {
-  readonly maxAgeMs: number;
-  /** Called once, when the first event is written. */
-  readonly onStarted: (() => void) | undefined;
-}
+import { SseConnection } from '../wire/sse-connection.js';
+import { encodeComment } from '../wire/sse-frame.js';
+import type { StreamChannel } from '../channels/stream-channel.js';
 
 const KEEP_ALIVE_COMMENT = encodeComment('keep-alive');
 
@@ -49,13 +23,10 @@ export class SseSession {
   readonly readers: readonly SessionReader[];
   private readonly connection: SseConnection;
   private readonly backlog: SessionBacklog;
+  private readonly joining: SessionJoin;
   private readonly endsAtMs: number;
   private place = 0;
   private state: 'joining' | 'live' | 'lagging' = 'live';
-  /** Channels whose snapshot is written. */
-  private joined = 0;
-  private snapshot: ChannelSnapshot | undefined;
-  private part = 0;
   /** Sequence before which no id may be resumed from: some channel's snapshot shows more than that. */
   private resumableFrom = 0;
   /** Events up to this sequence are outside the limits of a slow client. */
@@ -76,6 +47,7 @@ export class SseSession {
     this.endsAtMs = context.now() + options.maxAgeMs;
     this.readers = channels.map((channel) => new SessionReader(channel, this));
     this.backlog = new SessionBacklog(this.readers, context.limits, context.encoder);
+    this.joining = new SessionJoin(this.readers);
     this.connection = new SseConnection(
       response,
       context.now,
@@ -95,7 +67,7 @@ export class SseSession {
 
   /** Bytes that are kept because of it, be it alone or with others. */
   get heldBytes(): number {
-    let bytes = this.snapshot?.heldBytes ?? 0;
+    let bytes = this.joining.heldBytes;
     for (const { channel, neededAfter } of this.readers) bytes += channel.log.statesAfter(neededAfter).bytes;
     return bytes;
   }
@@ -129,9 +101,7 @@ export class SseSession {
 
   snapshotReady(snapshot: ChannelSnapshot): void {
     if (this.connection.isOver) return;
-    snapshot.hold();
-    this.snapshot = snapshot;
-    this.part = 0;
+    this.joining.take(snapshot);
     this.pump();
   }
 
@@ -213,32 +183,20 @@ export class SseSession {
 
   private join(): void {
     this.state = 'joining';
-    this.joined = 0;
     this.place = 0;
-    for (const reader of this.readers) reader.isComplete = false;
     this.slowDown();
-    this.readers[0]?.requestSnapshot();
+    this.joining.begin();
   }
 
   private writeSnapshots(): void {
-    while (this.snapshot && this.connection.writable) {
-      const isLastPart = this.part === this.snapshot.length - 1;
-      if (isLastPart) this.joined += 1;
+    while (this.state === 'joining' && this.connection.writable) {
       // Only with the very last part has the client a state that it could resume from.
-      if (this.joined === this.readers.length) this.goLive();
-      this.writeEvent(this.snapshot.part(this.part, this.position));
-      this.part += 1;
-      if (isLastPart) this.snapshotWritten(this.snapshot);
+      if (this.joining.isAtEnd) this.goLive();
+      const part = this.joining.part(this.position);
+      if (!part) return;
+      this.writeEvent(part);
+      if (this.joining.advance()) this.context.totals.snapshots += 1;
     }
-  }
-
-  private snapshotWritten(snapshot: ChannelSnapshot): void {
-    const reader = this.readers[this.joined - 1];
-    if (reader) reader.isComplete = snapshot.isFinal;
-    this.context.totals.snapshots += 1;
-    this.snapshot = undefined;
-    snapshot.release();
-    this.readers[this.joined]?.requestSnapshot();
   }
 
   private goLive(): void {
@@ -305,8 +263,7 @@ export class SseSession {
   }
 
   private letGo(): void {
-    this.snapshot?.release();
-    this.snapshot = undefined;
+    this.joining.letGo();
     for (const reader of this.readers) reader.forsake();
     this.quicken();
   }
@@ -327,6 +284,6 @@ export class SseSession {
     if (this.isClosed) return;
     this.isClosed = true;
     this.letGo();
-    this.context.onClose(this);
+    this.options.onClosed();
   }
 }

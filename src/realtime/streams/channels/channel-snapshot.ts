@@ -1,7 +1,7 @@
 import type { ByteBudget } from './byte-budget.js';
 import { snapshotParts } from './snapshot-parts.js';
-import type { EventText, StreamEncoder } from './stream-event.js';
-import type { StreamItem } from './stream-topic.js';
+import type { EventText, StreamEncoder } from '../wire/stream-event.js';
+import type { StreamItem } from '../stream-topic.js';
 
 /** A channel's state, read once and encoded once for all that wait for it. In the budget while somebody holds it. */
 export class ChannelSnapshot {

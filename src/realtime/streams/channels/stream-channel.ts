@@ -3,8 +3,8 @@ import type { ChannelEvent } from './channel-event.js';
 import { type BacklogLimits, ChannelLog } from './channel-log.js';
 import { EntityVersions } from './entity-versions.js';
 import { type SnapshotReader, SnapshotReads, type SnapshotReadsContext } from './snapshot-reads.js';
-import { type StreamItem, isFinal } from './stream-topic.js';
-import type { ResolvedTopic } from './stream-topics.js';
+import { type StreamItem, isFinal } from '../stream-topic.js';
+import type { ResolvedTopic } from '../stream-topics.js';
 
 /** The way from the store over the bus to the streams takes milliseconds; this is long after any disturbance. */
 const UNDERWAY_MS = 300_000;
@@ -13,7 +13,6 @@ export interface ChannelContext extends SnapshotReadsContext {
   readonly budget: ByteBudget;
   /** What may wait for one slow client. */
   readonly limits: BacklogLimits;
-  readonly now: () => number;
 }
 
 /** A session's part in one channel. */
@@ -48,7 +47,7 @@ export class StreamChannel {
     private readonly context: ChannelContext,
   ) {
     this.log = new ChannelLog(context.budget);
-    this.versions = new EntityVersions(UNDERWAY_MS, context.now);
+    this.versions = new EntityVersions(UNDERWAY_MS, () => context.clock.monotonic());
     this.snapshots = new SnapshotReads(topic, context, (read, items) => this.observe(read, items));
   }
 

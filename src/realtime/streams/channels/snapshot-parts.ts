@@ -1,4 +1,4 @@
-import type { StreamItem } from './stream-topic.js';
+import type { StreamItem } from '../stream-topic.js';
 
 /** `data` of a `snapshot` event. The state is that of all parts together, from part 1 to the one that is `last`. */
 export interface SnapshotPart {

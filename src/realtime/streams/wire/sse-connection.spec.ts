@@ -4,7 +4,7 @@ import { type IncomingMessage, type Server, type ServerResponse, createServer } 
 import { type Http2Server, connect as connectHttp2, createServer as createHttp2Server } from 'node:http2';
 import { type AddressInfo, type Socket, connect } from 'node:net';
 import fc from 'fast-check';
-import { EventStreamParser } from '../../../test/support/event-stream-parser.js';
+import { EventStreamParser } from '../../../../test/support/event-stream-parser.js';
 import { SseConnection } from './sse-connection.js';
 import { encodeComment, encodeFrame } from './sse-frame.js';
 import { openEventStream } from './sse-response.js';
@@ -14,6 +14,8 @@ interface Served {
   readonly response: ServerResponse;
   readonly connection: SseConnection;
   readonly closed: Promise<void>;
+  /** Resolves at the first drain. */
+  readonly drained: Promise<void>;
   closes: number;
   drains: number;
   finished: boolean;
@@ -64,16 +66,21 @@ async function listen(options: { requestTimeout?: number; headers?: Record<strin
 
 function serve(response: ServerResponse): Served {
   const { promise: closed, resolve } = Promise.withResolvers<void>();
+  const { promise: drained, resolve: drain } = Promise.withResolvers<void>();
   const served: Served = {
     response,
     closed,
+    drained,
     closes: 0,
     drains: 0,
     finished: false,
     connection: new SseConnection(
       response,
       () => nowMs,
-      () => (served.drains += 1),
+      () => {
+        served.drains += 1;
+        drain();
+      },
       () => {
         served.closes += 1;
         served.finished = response.writableFinished;
@@ -330,10 +337,9 @@ describe('a client that does not read', () => {
     await client.until(RETRY);
     client.socket.pause();
     const written = fill(served.connection, frame(1, 8_000));
-    const ready = served.connection.ready();
     nowMs += 60_000;
     client.socket.resume();
-    await ready;
+    await served.drained;
     expect(served.connection.writable).toBe(true);
     expect(served.drains).toBe(1);
     expect(served.connection.isStalled(20_000)).toBe(false);
@@ -366,9 +372,7 @@ describe('a client that does not read', () => {
     await client.until(RETRY);
     client.socket.pause();
     fill(served.connection, frame(1, 8_000));
-    const ready = served.connection.ready();
     served.connection.destroy();
-    await ready;
     await served.closed;
     expect(served).toMatchObject({ closes: 1, finished: false });
   });

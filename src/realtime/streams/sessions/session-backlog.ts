@@ -1,7 +1,7 @@
-import { BATCH_BYTES, type ChannelEvent, type EventBatch } from './channel-event.js';
-import type { BacklogLimits } from './channel-log.js';
+import { BATCH_BYTES, type ChannelEvent, type EventBatch } from '../channels/channel-event.js';
+import type { BacklogLimits } from '../channels/channel-log.js';
 import type { SessionReader } from './session-reader.js';
-import type { StreamEncoder } from './stream-event.js';
+import type { StreamEncoder } from '../wire/stream-event.js';
 
 /** How a client that was slow gets what waits for it. */
 export type CatchUp = 'every event' | 'newest states' | 'snapshot';

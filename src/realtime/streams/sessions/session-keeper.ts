@@ -1,14 +1,15 @@
 import type { ServerResponse } from 'node:http';
-import type { Principal } from '../../auth/principal.js';
-import type { Clock } from '../../runtime/clock.js';
-import type { ChannelRegistry } from './channel-registry.js';
-import type { EventOrder } from './event-order.js';
+import type { Principal } from '../../../auth/principal.js';
+import type { Clock } from '../../../runtime/clock.js';
+import type { ChannelRegistry } from '../channels/channel-registry.js';
+import type { EventOrder } from '../channels/event-order.js';
+import type { SessionContext } from './session-context.js';
 import { SessionRegistry } from './session-registry.js';
-import { type SessionContext, SseSession } from './sse-session.js';
-import type { Resumption } from './stream-publisher.js';
-import type { StreamStats } from './stream-stats.js';
-import type { ResolvedTopic } from './stream-topics.js';
-import type { TurnQueue } from './turn-queue.js';
+import { SseSession } from './sse-session.js';
+import type { Resumption } from '../channels/stream-publisher.js';
+import type { StreamStats } from '../stream-stats.js';
+import type { ResolvedTopic } from '../stream-topics.js';
+import type { SlicedWork, TurnQueue } from './turn-queue.js';
 
 export interface NewSession {
   /** Its head is written. */
@@ -22,7 +23,7 @@ export interface NewSession {
   readonly onClosed?: (() => void) | undefined;
 }
 
-export type KeeperOptions = Omit<SessionContext, 'sequence' | 'later' | 'onClose'> & {
+export type KeeperOptions = Omit<SessionContext, 'sequence' | 'later'> & {
   readonly order: EventOrder;
   readonly turns: TurnQueue;
 };
@@ -31,7 +32,6 @@ export type KeeperOptions = Omit<SessionContext, 'sequence' | 'later' | 'onClose
 export class SessionKeeper {
   readonly registry = new SessionRegistry();
   private readonly context: SessionContext;
-  private readonly closers = new Map<SseSession, () => void>();
 
   constructor(
     private readonly clock: Clock,
@@ -42,21 +42,25 @@ export class SessionKeeper {
       ...options,
       sequence: () => options.order.newest,
       later: (session) => options.turns.add(once(() => session.pump())),
-      onClose: (session) => this.forget(session),
     };
   }
 
   begin({ response, principal, topics, ...options }: NewSession, resumption: Resumption | undefined): void {
     const { maxAgeMs, durationMs, connection, onStarted, onClosed } = options;
     const channels = topics.map((topic) => this.channels.warm(topic, principal.tenantId));
-    const session = new SseSession(response, principal, channels, { maxAgeMs, onStarted }, this.context);
+    const ended = (): void => {
+      timer?.cancel();
+      this.forget(session);
+      onClosed?.();
+    };
+    const session = new SseSession(
+      response,
+      principal,
+      channels,
+      { maxAgeMs, onStarted, onClosed: ended },
+      this.context,
+    );
     const timer = durationMs === undefined ? undefined : this.clock.after(durationMs, () => session.end());
-    if (timer ?? onClosed) {
-      this.closers.set(session, () => {
-        timer?.cancel();
-        onClosed?.();
-      });
-    }
     this.registry.add(session, connection);
     for (const reader of session.readers) this.channels.enter(reader.channel, reader);
     if (resumption) {
@@ -107,12 +111,14 @@ export class SessionKeeper {
   private forget(session: SseSession): void {
     for (const reader of session.readers) this.channels.leave(reader.channel, reader);
     this.registry.remove(session);
-    const closer = this.closers.get(session);
-    this.closers.delete(session);
-    closer?.();
   }
 }
 
-function* once(work: () => void): Generator<void> {
-  work();
+function once(work: () => void): SlicedWork {
+  return {
+    next: () => {
+      work();
+      return { done: true, value: undefined };
+    },
+  };
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { EventSource } from 'eventsource';
 import fc from 'fast-check';
-import { EventStreamParser } from '../../../test/support/event-stream-parser.js';
+import { EventStreamParser } from '../../../../test/support/event-stream-parser.js';
 import { encodeComment, encodeFrame } from './sse-frame.js';
 
 const oneLine = fc.string({ unit: 'binary', minLength: 1 }).filter((text) => !/[\r\n\0]/.test(text));

@@ -14,7 +14,16 @@ describe('ChunkEncoder', () => {
     const chunk = encoder.encode(one);
     expect(encoder.encode(one)).toBe(chunk);
     expect(encoder.encode(other).toString()).toBe('5\r\nother\r\n');
-    expect(encoder.encode(one)).toEqual(chunk);
+    expect(encoder.encode(one)).toBe(chunk);
+  });
+
+  it('forgets what is long past', () => {
+    const encoder = new ChunkEncoder();
+    const old = Buffer.from('old');
+    const chunk = encoder.encode(old);
+    for (let index = 0; index < 8; index += 1) encoder.encode(Buffer.from(`${index}`));
+    expect(encoder.encode(old)).not.toBe(chunk);
+    expect(encoder.encode(old)).toEqual(chunk);
   });
 
   it('refuses to make the chunk that ends a body', () => {

@@ -1,5 +1,5 @@
 import { NOT_COVERED } from './channel-event.js';
-import type { StreamItem } from './stream-topic.js';
+import type { StreamItem } from '../stream-topic.js';
 
 /** Of one entity. Without the oldest, a late change might repeat for some what they saw long ago. */
 const MAX_SIGHTINGS = 8;

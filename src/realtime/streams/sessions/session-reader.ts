@@ -1,8 +1,8 @@
-import type { Principal } from '../../auth/principal.js';
-import type { ChannelEvent } from './channel-event.js';
-import type { ChannelSnapshot } from './channel-snapshot.js';
-import type { SnapshotRequest } from './snapshot-reads.js';
-import type { ChannelReader, StreamChannel } from './stream-channel.js';
+import type { Principal } from '../../../auth/principal.js';
+import type { ChannelEvent } from '../channels/channel-event.js';
+import type { ChannelSnapshot } from '../channels/channel-snapshot.js';
+import type { SnapshotRequest } from '../channels/snapshot-reads.js';
+import type { ChannelReader, StreamChannel } from '../channels/stream-channel.js';
 
 /** The session behind a reader. */
 export interface ReadingSession {

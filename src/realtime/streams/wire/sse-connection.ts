@@ -6,7 +6,6 @@ export class SseConnection {
   private blocked = false;
   private ending = false;
   private gone = false;
-  private waiters: (() => void)[] = [];
   private readonly output: SseOutput;
   private takenBytes = 0;
   private progressAtMs: number;
@@ -48,18 +47,11 @@ export class SseConnection {
     if (!this.output.write(bytes)) this.blocked = true;
   }
 
-  /** Resolves when the client takes bytes, or the connection ends. */
-  ready(): Promise<void> {
-    if (!this.blocked || this.ending || this.gone) return Promise.resolve();
-    return new Promise((resolve) => this.waiters.push(resolve));
-  }
-
   /** Ends the response cleanly: what was written still goes out. */
   end(): void {
     if (this.ending || this.gone) return;
     this.ending = true;
     this.response.end();
-    this.wake();
   }
 
   /** Cuts the connection. */
@@ -78,22 +70,14 @@ export class SseConnection {
   private readonly drained = (): void => {
     this.blocked = false;
     this.progressAtMs = this.now();
-    this.wake();
     if (!this.gone) this.onDrain();
   };
 
   private readonly closed = (): void => {
     this.gone = true;
     this.output.offDrain(this.drained);
-    this.wake();
     this.onClose();
   };
-
-  private wake(): void {
-    const { waiters } = this;
-    this.waiters = [];
-    for (const resolve of waiters) resolve();
-  }
 }
 
 /** Without a listener the error of a reset connection would end the process; `close` follows it. */

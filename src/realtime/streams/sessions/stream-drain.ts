@@ -1,4 +1,4 @@
-import type { Clock } from '../../runtime/clock.js';
+import type { Clock } from '../../../runtime/clock.js';
 import type { SessionRegistry } from './session-registry.js';
 import type { SseSession } from './sse-session.js';
 
@@ -26,10 +26,11 @@ export async function drainSessions(
   const perStep = Math.ceil(all.length / steps);
   for (let begin = 0; begin < all.length && !deadline.aborted; begin += perStep) {
     for (const session of all.slice(begin, begin + perStep)) options.end(session);
+    // At the deadline the wait is over, and with it the spread.
     if (begin + perStep < all.length) await clock.sleep(STEP_MS, deadline).catch(() => undefined);
   }
   const cut = (): void => {
-    for (const session of [...sessions.all()]) session.destroy();
+    for (const session of sessions.all()) session.destroy();
   };
   if (deadline.aborted) cut();
   deadline.addEventListener('abort', cut, { once: true });

@@ -1,12 +1,23 @@
-import type { ByteBudget } from './byte-budget.js';
-import type { SseSession } from './sse-session.js';
+import type { ByteBudget } from '../channels/byte-budget.js';
+import type { ChannelLog } from '../channels/channel-log.js';
 
 /** What is given up must be worth it: until so much of the budget is free again. */
 const RELIEVED = 0.75;
 
+/** A session for which something is held back. */
+export interface SlowSession {
+  readonly readers: readonly { readonly channel: { readonly log: ChannelLog } }[];
+  /** Bytes that are kept because of it, be it alone or with others. */
+  readonly heldBytes: number;
+  /** Is it too far behind? */
+  review(): void;
+  /** Lets go of everything that is held for it. */
+  giveUp(): void;
+}
+
 /** The sessions for which something is held back: those that join, and those whose clients take no more. */
 export class SlowSessions {
-  private readonly sessions = new Set<SseSession>();
+  private readonly sessions = new Set<SlowSession>();
 
   constructor(private readonly budget: ByteBudget) {}
 
@@ -14,18 +25,18 @@ export class SlowSessions {
     return this.sessions.size;
   }
 
-  add(session: SseSession): void {
+  add(session: SlowSession): void {
     this.sessions.add(session);
   }
 
-  delete(session: SseSession): void {
+  delete(session: SlowSession): void {
     this.sessions.delete(session);
   }
 
   /** Lets go of what its sessions have got meanwhile, and of those that are too far behind over all their channels. */
   tidy(): void {
     // A channel looks after those that read nothing else.
-    for (const session of [...this.sessions]) if (session.readers.length > 1) session.review();
+    for (const session of this.sessions) if (session.readers.length > 1) session.review();
     this.recount();
   }
 

@@ -1,7 +1,7 @@
-import { isInScope } from '../../auth/principal.js';
+import { isInScope } from '../../../auth/principal.js';
 import type { ReplayRing } from './replay-ring.js';
 import { type ChannelContext, type ChannelReader, StreamChannel } from './stream-channel.js';
-import type { ResolvedTopic } from './stream-topics.js';
+import type { ResolvedTopic } from '../stream-topics.js';
 
 /** Channels that nobody reads any more are kept warm for those who come back, but not more than this. */
 const MAX_IDLE = 1_000;
@@ -52,13 +52,13 @@ export class ChannelRegistry {
 
   leave(channel: StreamChannel, reader: ChannelReader): void {
     if (!channel.readers.delete(reader) || channel.readers.size > 0) return;
-    this.idle.set(channel, this.context.now());
+    this.idle.set(channel, this.context.clock.monotonic());
     if (this.idle.size > MAX_IDLE) this.coolFirst();
   }
 
   /** Lets go of the channels that were kept warm long enough. Called about once a second. */
   sweep(): void {
-    const before = this.context.now() - this.warmMs;
+    const before = this.context.clock.monotonic() - this.warmMs;
     for (const since of this.idle.values()) {
       if (since > before) break;
       this.coolFirst();
