@@ -61,7 +61,11 @@ async function throughput(queue: JobQueue, store: string): Promise<Figure[]> {
     }
     for (const { peer, rates } of peers) rates.push(await perSecond(() => peer.run(ROUND_MS)));
   }
-  const medians = peers.map(({ name, rates }) => ({ name, rate: median(rates) }));
+  // Of agenda its best round: in some it does nothing at all.
+  const medians = peers.map(({ name, peer, rates }) => ({
+    name,
+    rate: peer === agenda ? Math.max(...rates) : median(rates),
+  }));
   const beside = medians.map(({ name, rate }) => `${name} ${rate.toFixed(0)}/s`).join(', ');
   const besideAll = agenda === null ? `${beside}; agenda is not installed` : beside;
   return BATCHES.map((batch) => {

@@ -4,7 +4,6 @@ import type { mongo } from 'mongoose';
 export interface JobPeer {
   /** Returns how many it did in this time. */
   run(forMs: number): Promise<number>;
-  close(): Promise<void>;
 }
 
 interface BareJob extends mongo.Document {
@@ -48,7 +47,6 @@ export async function bareLoop(database: mongo.Db, queued: number, agents: numbe
       await Promise.all(Array.from({ length: agents }, agent));
       return done;
     },
-    close: () => Promise.resolve(),
   };
 }
 
@@ -61,16 +59,20 @@ export async function agendaQueue(database: mongo.Db, queued: number, agents: nu
   const modules = await loadAgenda();
   if (modules === null) return null;
   const { Agenda, MongoBackend } = modules;
-  const backend = new MongoBackend({ mongo: database, collection: 'agenda' });
-  const limits = { defaultConcurrency: agents, maxConcurrency: agents, defaultLockLimit: 1_000 };
-  const agenda = new Agenda({ backend, processEvery: 50, ...limits });
   let done = 0;
-  agenda.define('bench', () => {
-    done += 1;
-    return Promise.resolve();
-  });
-  await agenda.ready;
-  await agenda.now('bench', { n: 1 });
+  const open = async (): Promise<AgendaQueue> => {
+    const sort = { nextRunAt: 1, priority: -1 };
+    const backend = new MongoBackend({ mongo: database, collection: 'agenda', ensureIndex: true, sort });
+    const limits = { defaultConcurrency: agents, maxConcurrency: agents, defaultLockLimit: 1_000 };
+    const agenda = new Agenda({ backend, processEvery: 50, ...limits });
+    agenda.define('bench', () => {
+      done += 1;
+      return Promise.resolve();
+    });
+    await agenda.ready;
+    return agenda;
+  };
+  await (await open()).now('bench', { n: 1 });
   const jobs = database.collection<AgendaJob>('agenda');
   const like = await jobs.findOne({ name: 'bench' });
   if (!like) throw new Error('agenda has not stored its job');
@@ -78,6 +80,8 @@ export async function agendaQueue(database: mongo.Db, queued: number, agents: nu
   await insert(jobs, queued, () => ({ ...fields, nextRunAt: new Date() }));
   return {
     async run(forMs) {
+      // One that was stopped does not start again.
+      const agenda = await open();
       const before = done;
       await agenda.start();
       await new Promise((resolve) => setTimeout(resolve, forMs));
@@ -85,18 +89,19 @@ export async function agendaQueue(database: mongo.Db, queued: number, agents: nu
       await agenda.stop();
       return during;
     },
-    close: () => Promise.resolve(),
   };
 }
 
+interface AgendaQueue {
+  readonly ready: Promise<unknown>;
+  define(name: string, run: () => Promise<void>): void;
+  now(name: string, data: object): Promise<unknown>;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
 interface AgendaModules {
-  readonly Agenda: new (options: object) => {
-    readonly ready: Promise<unknown>;
-    define(name: string, run: () => Promise<void>): void;
-    now(name: string, data: object): Promise<unknown>;
-    start(): Promise<void>;
-    stop(): Promise<void>;
-  };
+  readonly Agenda: new (options: object) => AgendaQueue;
   readonly MongoBackend: new (options: object) => object;
 }
 
