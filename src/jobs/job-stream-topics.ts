@@ -84,6 +84,5 @@ export class JobStreamTopics {
 }
 
 function jobItem(job: Job): StreamItem {
-  // @ts-expect-error The name joins StreamEventName in the room `realtime`.
   return { eventType: 'job_update', entity: `job:${job.id}`, version: job.version, data: job };
 }
