@@ -1,15 +1,21 @@
 import { readFileSync } from 'node:fs';
+import { type AgentsConfig, agentsConfig, agentsProblems } from './agents/index.js';
+import { auditConfig } from './audit/index.js';
 import { type AuthConfig, authConfig, isLoopbackHost } from './auth/index.js';
 import { clusterHealthConfig } from './cluster-health/index.js';
 import { ConfigError, type ConfigSlice, type Environment, type LoadedConfig, loadConfig } from './config/index.js';
+import { controllersConfig } from './controllers/index.js';
 import { databaseConfig } from './database/index.js';
 import { egressConfig } from './egress/index.js';
 import { type HttpConfig, httpConfig } from './http/index.js';
+import { type JobsConfig, jobsConfig, jobsProblems } from './jobs/index.js';
+import { type LeaderElectionConfig, leaderElectionConfig, leaderElectionProblems } from './leader-election/index.js';
 import { lifecycleConfig } from './lifecycle/index.js';
 import { loggingConfig } from './logging/index.js';
 import { realtimeConfig } from './realtime/index.js';
 import type { Random } from './runtime/random.js';
 import { sealingConfig } from './sealing/index.js';
+import { type TenantsConfig, tenantsConfig, tenantsProblems } from './tenants/index.js';
 import { watchersConfig } from './watchers/index.js';
 
 /** Every slice, in the order of `.env.example`. */
@@ -21,9 +27,15 @@ export const CONFIG_SLICES: readonly ConfigSlice[] = [
   loggingConfig,
   lifecycleConfig,
   egressConfig,
+  leaderElectionConfig,
   realtimeConfig,
   clusterHealthConfig,
   watchersConfig,
+  auditConfig,
+  tenantsConfig,
+  agentsConfig,
+  jobsConfig,
+  controllersConfig,
 ];
 
 /** Parses the environment and checks what only several settings together tell. Throws ConfigError with every mistake. */
@@ -53,5 +65,9 @@ function crossProblems(loaded: LoadedConfig, random: Random): string[] {
   const names = (apiKeys ?? []).map((key) => key.name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) problems.push(`CROWSNEST_API_KEYS: the name ${twice} stands twice`);
+  problems.push(...leaderElectionProblems(slice<LeaderElectionConfig>(loaded, leaderElectionConfig)));
+  problems.push(...agentsProblems(slice<AgentsConfig>(loaded, agentsConfig)));
+  const tenants = slice<TenantsConfig>(loaded, tenantsConfig);
+  problems.push(...tenantsProblems(tenants), ...jobsProblems(slice<JobsConfig>(loaded, jobsConfig), tenants));
   return problems;
 }

@@ -5,6 +5,7 @@ import express from 'express';
 import helmet from 'helmet';
 import { servesLoopbackOnly, slice } from './app.config.js';
 import { AppModule, type AppOptions } from './app.module.js';
+import { RequestAudit, auditRefusals } from './audit/index.js';
 import { type AuthConfig, authConfig } from './auth/index.js';
 import { bodyParsers } from './http/body-parsers.js';
 import { type HttpConfig, httpConfig } from './http/index.js';
@@ -28,6 +29,7 @@ export async function createApp(options: AppOptions, logger: LoggerService): Pro
   const keyed = slice<AuthConfig>(options.config, authConfig).apiKeys !== undefined;
   const { allowedHosts, corsOrigins } = http;
   app.use(requestLog(options.clock, options.random));
+  app.use(auditRefusals(app.get(RequestAudit)));
   // Every asset is served here. Helmet's own choice lets fonts and styles come from anywhere.
   const assets = { 'font-src': ["'self'"], 'style-src': ["'self'", "'unsafe-inline'"] };
   // The service speaks plain HTTP, where browsers complain of these; whoever puts TLS in front says what holds for his host.

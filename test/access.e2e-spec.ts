@@ -15,8 +15,9 @@ const PRINCIPALS = {
 } as const;
 type PrincipalName = keyof typeof PRINCIPALS;
 
-type Role = 'viewer' | 'operator' | 'admin';
-const RANK: Record<Role, number> = { viewer: 0, operator: 1, admin: 2 };
+/** `agent`: no user may, whatever the role. */
+type Role = 'viewer' | 'operator' | 'admin' | 'agent';
+const RANK: Record<Role, number> = { viewer: 0, operator: 1, admin: 2, agent: 3 };
 
 interface Ids {
   namespace: string;
@@ -26,6 +27,11 @@ interface Ids {
   run: string;
   /** Made anew for each call, by the viewer. */
   ticket: string;
+  apiKey: string;
+  bootstrapToken: string;
+  agent: string;
+  tenant: string;
+  job: string;
 }
 
 interface Expectation {
@@ -95,6 +101,44 @@ const ROUTES: Record<string, Expectation> = {
   'GET /api/v1/resources/{id}': { role: 'viewer', path: (ids) => ids.resource },
   'GET /api/v1/resources/{id}/history': { role: 'viewer', path: (ids) => ids.resource },
   'GET /api/v1/watchers': { role: 'viewer' },
+  'POST /api/v1/api-keys': { role: 'admin', body: () => ({ name: 'made', role: 'viewer' }) },
+  'GET /api/v1/api-keys': { role: 'admin' },
+  'GET /api/v1/api-keys/{id}': { role: 'admin', path: (ids) => ids.apiKey },
+  'DELETE /api/v1/api-keys/{id}': { role: 'admin', path: (ids) => ids.apiKey },
+  'POST /api/v1/bootstrap-tokens': { role: 'admin', body: () => ({}) },
+  'GET /api/v1/bootstrap-tokens': { role: 'admin' },
+  'GET /api/v1/bootstrap-tokens/{id}': { role: 'admin', path: (ids) => ids.bootstrapToken },
+  'DELETE /api/v1/bootstrap-tokens/{id}': { role: 'admin', path: (ids) => ids.bootstrapToken },
+  'POST /api/v1/agents/register': { role: 'public', body: () => ({}), status: 422 },
+  'POST /api/v1/agents/heartbeat': { role: 'agent' },
+  'GET /api/v1/agents': { role: 'viewer' },
+  'GET /api/v1/agents/{id}': { role: 'viewer', path: (ids) => ids.agent },
+  'PATCH /api/v1/agents/{id}': { role: 'operator', path: (ids) => ids.agent, body: () => ({ version: 99 }) },
+  'DELETE /api/v1/agents/{id}': { role: 'admin', path: (ids) => ids.agent },
+  'POST /api/v1/agents/{id}/credentials': { role: 'admin', path: (ids) => ids.agent, body: () => ({}) },
+  'POST /api/v1/tenants': { role: 'admin', body: () => ({ name: 'made' }) },
+  'GET /api/v1/tenants': { role: 'viewer' },
+  'GET /api/v1/tenants/{id}': { role: 'viewer', path: (ids) => ids.tenant },
+  'PATCH /api/v1/tenants/{id}': { role: 'admin', body: () => ({ version: 99 }) },
+  'DELETE /api/v1/tenants/{id}': { role: 'admin' },
+  'POST /api/v1/jobs': { role: 'operator', body: () => ({ type: 'scan' }) },
+  'GET /api/v1/jobs': { role: 'viewer' },
+  'GET /api/v1/jobs/stats': { role: 'viewer' },
+  'GET /api/v1/jobs/{id}': { role: 'viewer', path: (ids) => ids.job },
+  'POST /api/v1/jobs/{id}/cancel': { role: 'operator', path: (ids) => ids.job },
+  'POST /api/v1/jobs/{id}/retry': { role: 'operator', path: (ids) => ids.job },
+  'GET /api/v1/controllers': { role: 'viewer' },
+  'GET /api/v1/controllers/{name}': { role: 'viewer' },
+  'POST /api/v1/controllers/{name}/reconcile': { role: 'operator' },
+  'POST /api/v1/controllers/{name}/pause': { role: 'admin' },
+  'POST /api/v1/controllers/{name}/resume': { role: 'admin' },
+  'POST /api/v1/jobs/claim': { role: 'agent' },
+  'POST /api/v1/jobs/{id}/start': { role: 'agent' },
+  'POST /api/v1/jobs/{id}/progress': { role: 'agent' },
+  'POST /api/v1/jobs/{id}/complete': { role: 'agent' },
+  'POST /api/v1/jobs/{id}/fail': { role: 'agent' },
+  'GET /api/v1/audit-logs': { role: 'admin' },
+  'GET /api/v1/audit-logs/verify': { role: 'admin' },
   'GET /api/v1/diagnostics/events': { role: 'admin' },
   'GET /api/v1/diagnostics/subscriptions': { role: 'admin' },
   'GET /api/v1/streams': { role: 'viewer', query: (ids) => `key=clusters&key=workflow:${ids.workflow}` },
@@ -136,7 +180,29 @@ describeRealCluster('access', (cluster) => {
     documented = Object.entries(paths).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     );
-    const made: Ids = { namespace: '', cluster: '', workflow: '', resource: '', run: '', ticket: '' };
+    const made: Ids = {
+      namespace: '',
+      cluster: '',
+      workflow: '',
+      resource: '',
+      run: '',
+      ticket: '',
+      apiKey: '',
+      bootstrapToken: '',
+      agent: '',
+      tenant: '',
+      job: '',
+    };
+    const tenant = await clients.everywhere.must('POST', '/tenants', { body: { name: 'team-a' } });
+    made.tenant = String(tenant['id']);
+    made.job = String((await admin.must('POST', '/jobs', { body: { type: 'scan' } }))['id']);
+    const apiKey = await admin.must('POST', '/api-keys', { body: { name: 'first', role: 'viewer' } });
+    made.apiKey = String(apiKey['id']);
+    const bootstrapToken = await admin.must('POST', '/bootstrap-tokens', { body: {} });
+    made.bootstrapToken = String(bootstrapToken['id']);
+    const agent = { token: bootstrapToken['token'], name: 'first' };
+    const joined = await admin.must<{ agent: { id: string } }>('POST', '/agents/register', { body: agent });
+    made.agent = joined.agent.id;
     const { server, caData, token } = cluster();
     const registered = { name: 'first', token: { server, caData, token } };
     made.cluster = String((await admin.must('POST', '/clusters', { body: registered }))['id']);
@@ -166,8 +232,9 @@ describeRealCluster('access', (cluster) => {
     const expectation = ROUTES[route];
     const path = template
       .replace('/api/v1', '')
-      .replace('{id}', expectation?.path?.(ids) ?? '')
-      .replace('{runId}', ids.run);
+      .replace('{id}', expectation?.path?.(ids) ?? ids.cluster)
+      .replace('{runId}', ids.run)
+      .replace('{name}', 'job-recovery');
     const isStream = method === 'GET' && path.startsWith('/streams') && !path.endsWith('stats');
     const query = [expectation?.query?.(ids) ?? '', isStream ? 'duration=10ms' : ''].filter(Boolean).join('&');
     const body = expectation?.body?.(ids);
@@ -180,8 +247,8 @@ describeRealCluster('access', (cluster) => {
   });
 
   it('lets nobody and no wrong key anywhere but to the probes', async () => {
-    for (const [route, { role }] of Object.entries(ROUTES)) {
-      const expected = role === 'public' ? 200 : 401;
+    for (const [route, { role, status = 200 }] of Object.entries(ROUTES)) {
+      const expected = role === 'public' ? status : 401;
       expect([route, await call(clients.nobody, route)]).toEqual([route, expected]);
       expect([route, await call(clients.wrong, route)]).toEqual([route, expected]);
     }
@@ -201,7 +268,17 @@ describeRealCluster('access', (cluster) => {
     for (const [route, { path, query, bodyIsOwned }] of Object.entries(ROUTES)) {
       if (path ?? query ?? bodyIsOwned) expect([route, await call(clients.stranger, route)]).toEqual([route, 404]);
     }
-    for (const list of ['/clusters', '/workflows', '/resources', '/watchers']) {
+    for (const list of [
+      '/clusters',
+      '/workflows',
+      '/resources',
+      '/watchers',
+      '/jobs',
+      '/tenants',
+      '/agents',
+      '/api-keys',
+      '/bootstrap-tokens',
+    ]) {
       const { body } = await clients.stranger.call<{ items: unknown[] }>('GET', list);
       expect([list, body.items]).toEqual([list, []]);
     }

@@ -7,20 +7,25 @@ export const ACCESS = 'crowsnest:access';
 export interface RoleOptions {
   /** A ticket in the query, `?ticket=`, may stand in for the key. */
   readonly orTicket?: boolean;
+  /** Agents may call it too; the handler sees to it that they do so for themselves only. */
+  readonly orAgent?: boolean;
 }
 
 /**
- * What a route asks of its caller. `metrics`: viewer, or nobody where metrics are public. A route without is refused to
- * everybody.
+ * What a route asks of its caller. `metrics`: viewer, or nobody where metrics are public. `agent`: the credential of an
+ * agent. A route without is refused to everybody.
  */
-export type Access = ({ readonly role: Role } & RoleOptions) | 'public' | 'metrics';
+export type Access = ({ readonly role: Role } & RoleOptions) | 'public' | 'metrics' | 'agent';
 
-/** The least role that may call the route. */
+/** The least role of a user that may call the route. */
 export const Roles = (role: Role, options: RoleOptions = {}): CustomDecorator =>
   SetMetadata(ACCESS, { role, ...options } satisfies Access);
 
 /** No credential needed. */
 export const Public = (): CustomDecorator => SetMetadata(ACCESS, 'public' satisfies Access);
+
+/** For agents only, each with its own credential. */
+export const AgentRoute = (): CustomDecorator => SetMetadata(ACCESS, 'agent' satisfies Access);
 
 /** The metrics: viewer, unless CROWSNEST_METRICS_PUBLIC lets everybody in. */
 export const MetricsAccess = (): CustomDecorator => SetMetadata(ACCESS, 'metrics' satisfies Access);

@@ -2,9 +2,11 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { ExecutionContext } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { FakeClock } from '../../test/support/fake-clock.js';
-import { type AuthenticatedRequest, Roles } from './access.decorators.js';
+import { AgentRoute, type AuthenticatedRequest, Roles } from './access.decorators.js';
 import { digestOf } from './api-key.js';
 import { AuthGuard } from './auth.guard.js';
+import { Credentials, type FoundPrincipal } from './credential-authority.js';
+import { FailedLogins } from './failed-logins.js';
 import { ALL_TENANTS } from './principal.js';
 import { type Ticket, Tickets } from './ticket-authority.js';
 
@@ -19,6 +21,8 @@ const TICKET: Ticket = {
   resumableUntil: new Date(0),
 };
 
+const AGENT = { kind: 'agent', id: '65b9f0c2a9b1d3e4f5061729', role: 'operator', tenantId: 'team-a' } as const;
+
 class Routes {
   @Roles('viewer')
   keyOnly(): void {}
@@ -26,6 +30,10 @@ class Routes {
   keyOrTicket(): void {}
   @Roles('operator', { orTicket: true })
   operator(): void {}
+  @AgentRoute()
+  agent(): void {}
+  @Roles('admin', { orAgent: true })
+  adminOrAgent(): void {}
   unmarked(): void {}
 }
 
@@ -40,6 +48,8 @@ describe('AuthGuard', () => {
   let clock: FakeClock;
   let known: Map<string, Ticket | 'over' | Error>;
   let guard: AuthGuard;
+  let stored: Map<string, FoundPrincipal>;
+  let standing: Set<string>;
 
   const open = (apiKeys: readonly (typeof KEY)[] | undefined): AuthGuard => {
     const tickets = new Tickets();
@@ -51,7 +61,13 @@ describe('AuthGuard', () => {
       },
     });
     const config = { apiKeys: apiKeys && [...apiKeys], metricsPublic: false, failedLoginsPerAddress: 3 };
-    return new AuthGuard(new Reflector(), tickets, config, clock);
+    const credentials = new Credentials();
+    credentials.register({
+      prefix: 'csx',
+      find: async (credential) => stored.get(credential) ?? 'unknown',
+      stands: async ({ id }) => standing.has(id),
+    });
+    return new AuthGuard(new Reflector(), tickets, credentials, new FailedLogins(3, clock), config);
   };
   const call = async (by: AuthGuard, asked: Call): Promise<AuthenticatedRequest> => {
     const { route = 'keyOrTicket', ticket, authorization, address = '203.0.113.9' } = asked;
@@ -72,6 +88,12 @@ describe('AuthGuard', () => {
   beforeEach(() => {
     clock = new FakeClock();
     known = new Map([['right', TICKET]]);
+    stored = new Map<string, FoundPrincipal>([
+      ['csx_user', { kind: 'user', id: 'ci.1', role: 'viewer', tenantId: 'team-a' }],
+      ['csx_agent', AGENT],
+      ['csx_old', 'over'],
+    ]);
+    standing = new Set();
     guard = open([KEY]);
   });
 
@@ -150,5 +172,68 @@ describe('AuthGuard', () => {
     }
     known.set('right', TICKET);
     await call(guard, { ticket: 'right' });
+  });
+
+  it('takes stored credentials, looked up at every request', async () => {
+    const authorization = 'Bearer csx_user';
+    expect(await call(guard, { authorization })).toMatchObject({ principal: { id: 'ci.1' } });
+    stored.delete('csx_user');
+    const refused = { code: 'auth.required', detail: 'the credential is unknown, expired or revoked' };
+    await expect(call(guard, { authorization })).rejects.toMatchObject(refused);
+    for (const other of ['csx_old', 'csx_none', 'csy_none', 'nonsense']) {
+      await expect(call(guard, { authorization: `Bearer ${other}`, address: '::1' })).rejects.toMatchObject(refused);
+    }
+  });
+
+  it('counts a guessed stored credential as a failed login, and none that was right once', async () => {
+    for (let attempt = 0; attempt < 5; attempt += 1) {
+      const over = call(guard, { authorization: 'Bearer csx_old' });
+      await expect(over).rejects.toMatchObject({ code: 'auth.required' });
+    }
+    for (let attempt = 0; attempt < 3; attempt += 1) {
+      const guessed = call(guard, { authorization: 'Bearer csx_guess' });
+      await expect(guessed).rejects.toMatchObject({ code: 'auth.required' });
+    }
+    const blocked = { code: 'request.rate_limited' };
+    await expect(call(guard, { authorization: 'Bearer csx_user' })).rejects.toMatchObject(blocked);
+    const local = open(undefined);
+    for (let attempt = 0; attempt < 3; attempt += 1) {
+      const guessed = call(local, { authorization: 'Bearer csx_guess' });
+      await expect(guessed).rejects.toMatchObject({ code: 'auth.required' });
+    }
+    await expect(call(local, { authorization: 'Bearer csx_guess' })).rejects.toMatchObject(blocked);
+  });
+
+  it('lets agents call the routes of agents, and users all others', async () => {
+    const forbidden = { code: 'auth.forbidden' };
+    const [user, agent] = ['Bearer csx_user', 'Bearer csx_agent'];
+    expect(await call(guard, { route: 'agent', authorization: agent })).toMatchObject({ principal: AGENT });
+    expect(await call(guard, { route: 'adminOrAgent', authorization: agent })).toMatchObject({ principal: AGENT });
+    await expect(call(guard, { route: 'agent', authorization: user })).rejects.toMatchObject(forbidden);
+    await expect(call(guard, { route: 'adminOrAgent', authorization: user })).rejects.toMatchObject(forbidden);
+    for (const route of ['keyOnly', 'keyOrTicket', 'operator', 'unmarked'] as const) {
+      await expect(call(guard, { route, authorization: agent })).rejects.toMatchObject(forbidden);
+    }
+  });
+
+  it('knows agents by their credential also where users need none', async () => {
+    const local = open(undefined);
+    expect(await call(local, { authorization: 'Bearer anything' })).toMatchObject({ principal: { id: 'local' } });
+    expect(await call(local, { authorization: 'Bearer csx_user' })).toMatchObject({ principal: { id: 'ci.1' } });
+    expect(await call(local, { route: 'agent', authorization: 'Bearer csx_agent' })).toMatchObject({
+      principal: AGENT,
+    });
+    await expect(call(local, { route: 'agent' })).rejects.toMatchObject({ code: 'auth.required' });
+    await expect(call(local, { authorization: 'Bearer csx_old' })).rejects.toMatchObject({ code: 'auth.required' });
+  });
+
+  it('takes the ticket of a principal with a stored key for as long as the key stands', async () => {
+    const principal = { ...PRINCIPAL, id: 'ci.1' };
+    known.set('right', { ...TICKET, principal });
+    standing.add('ci.1');
+    expect(await call(guard, { ticket: 'right' })).toMatchObject({ principal });
+    expect(await call(open(undefined), { ticket: 'right' })).toMatchObject({ principal });
+    standing.delete('ci.1');
+    await expect(call(guard, { ticket: 'right' })).rejects.toMatchObject({ code: 'stream.ticket_refused' });
   });
 });

@@ -2,10 +2,10 @@ import { type CanActivate, type ExecutionContext, Inject, Injectable } from '@ne
 import { Reflector } from '@nestjs/core';
 import type { Request } from 'express';
 import { AppError } from '../errors/app-error.js';
-import { CLOCK, type Clock } from '../runtime/clock.js';
 import { ACCESS, type Access, type AuthenticatedRequest } from './access.decorators.js';
 import { isConfigured, principalOf } from './api-key.js';
 import { type AuthConfig, authConfig } from './auth.config.js';
+import { Credentials, type FoundPrincipal } from './credential-authority.js';
 import { FailedLogins } from './failed-logins.js';
 import { ALL_TENANTS, type Principal, hasRole } from './principal.js';
 import { type Ticket, Tickets, ticketRefused } from './ticket-authority.js';
@@ -13,58 +13,53 @@ import { type Ticket, Tickets, ticketRefused } from './ticket-authority.js';
 /** Who calls a service that serves loopback only, where every local user is the owner. */
 const LOCAL: Principal = { kind: 'user', id: 'local', role: 'admin', tenantId: ALL_TENANTS };
 
-/** Bearer credential or ticket to principal, principal against the route's role. A route that says nothing is refused. */
+const REALM = { headers: { 'WWW-Authenticate': 'Bearer realm="crowsnest"' } };
+
+/** Bearer credential or ticket to principal, principal against what the route asks. A route that says nothing is refused. */
 @Injectable()
 export class AuthGuard implements CanActivate {
-  private readonly failedLogins: FailedLogins;
-
   constructor(
     private readonly reflector: Reflector,
     private readonly tickets: Tickets,
+    private readonly credentials: Credentials,
+    private readonly failedLogins: FailedLogins,
     @Inject(authConfig.token) private readonly config: AuthConfig,
-    @Inject(CLOCK) clock: Clock,
-  ) {
-    this.failedLogins = new FailedLogins(config.failedLoginsPerAddress, clock);
-  }
+  ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const targets = [context.getHandler(), context.getClass()];
     const access = this.reflector.getAllAndOverride<Access | undefined>(ACCESS, targets);
     if (access === 'public' || (access === 'metrics' && this.config.metricsPublic)) return true;
-    const { role, orTicket = false } = access === 'metrics' ? { role: 'viewer' as const } : (access ?? {});
     const request = context.switchToHttp().getRequest<Request & AuthenticatedRequest>();
-    const secret = orTicket ? request.query['ticket'] : undefined;
+    const secret = typeof access === 'object' && access.orTicket ? request.query['ticket'] : undefined;
     if (secret === undefined) {
-      request.principal = this.authenticate(request);
+      request.principal = await this.authenticate(request, access);
     } else {
       // Whoever sends a key as well has to send a right one.
-      if (request.headers.authorization !== undefined) this.authenticate(request);
+      if (request.headers.authorization !== undefined) await this.authenticate(request, access);
       request.ticket = await this.findTicket(request, secret);
       request.principal = request.ticket.principal;
     }
-    const { principal } = request;
-    if (!role || !hasRole(principal, role)) {
-      throw new AppError(
-        'auth.forbidden',
-        `this needs the role ${role ?? 'of nobody'}; "${principal.id}" is ${principal.role}`,
-      );
-    }
+    authorize(request.principal, access);
     return true;
   }
 
-  private authenticate(request: Request): Principal {
+  private async authenticate(request: Request, access: Access | undefined): Promise<Principal> {
     const { apiKeys } = this.config;
-    if (!apiKeys) return LOCAL;
-    const address = this.unblockedAddress(request);
-    const secret = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
-    const principal = secret === undefined ? undefined : principalOf(apiKeys, secret);
-    if (principal) return principal;
-    if (secret !== undefined) this.failedLogins.record(address);
-    const detail =
-      secret === undefined
-        ? 'send a key of CROWSNEST_API_KEYS as "Authorization: Bearer <secret>"'
-        : 'the key is not one of CROWSNEST_API_KEYS';
-    throw new AppError('auth.required', detail, { headers: { 'WWW-Authenticate': 'Bearer realm="crowsnest"' } });
+    const sent = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
+    const address = apiKeys || sent !== undefined ? this.unblockedAddress(request) : '';
+    const found = sent === undefined ? undefined : await this.findSent(sent);
+    if (found !== undefined && found !== 'over' && found !== 'unknown') return found;
+    // Users need no key there. A wrong credential of a stored kind is told nevertheless: an agent would not be itself.
+    if (!apiKeys && found === undefined && access !== 'agent') return LOCAL;
+    if (sent !== undefined && found !== 'over') this.failedLogins.record(address);
+    if (sent !== undefined) throw new AppError('auth.required', 'the credential is unknown, expired or revoked', REALM);
+    const what = access === 'agent' ? "the agent's credential" : 'a key of CROWSNEST_API_KEYS or of POST /api-keys';
+    throw new AppError('auth.required', `send ${what} as "Authorization: Bearer <secret>"`, REALM);
+  }
+
+  private async findSent(sent: string): Promise<FoundPrincipal | undefined> {
+    return principalOf(this.config.apiKeys ?? [], sent) ?? this.credentials.find(sent);
   }
 
   /** The ticket must exist, and whoever asked for it must still be somebody with the same rights. */
@@ -77,19 +72,33 @@ export class AuthGuard implements CanActivate {
       throw ticketRefused('is unknown');
     }
     const { principal } = ticket;
-    const stands = this.config.apiKeys ? isConfigured(this.config.apiKeys, principal) : isLocal(principal);
-    if (!stands) throw ticketRefused(`is of "${principal.id}", who has no key with its rights any more`);
+    const needsNoCredential = this.config.apiKeys ? isConfigured(this.config.apiKeys, principal) : isLocal(principal);
+    if (!needsNoCredential && !(await this.credentials.stands(principal))) {
+      throw ticketRefused(`is of "${principal.id}", who has no key with its rights any more`);
+    }
     return ticket;
   }
 
   private unblockedAddress(request: Request): string {
     const address = request.socket.remoteAddress ?? '';
-    const blockedForMs = this.failedLogins.blockedForMs(address);
-    if (blockedForMs === 0) return address;
-    throw new AppError('request.rate_limited', 'too many wrong credentials came from this address; try later', {
-      headers: { 'Retry-After': String(Math.ceil(blockedForMs / 1_000)) },
-    });
+    this.failedLogins.requireUnblocked(address);
+    return address;
   }
+}
+
+/** @throws AppError `auth.forbidden` */
+function authorize(principal: Principal, access: Access | undefined): void {
+  const { kind, id } = principal;
+  const { role, orAgent = false } =
+    typeof access === 'object' ? access : { role: access === 'metrics' ? ('viewer' as const) : undefined };
+  if (access === 'agent') {
+    if (kind === 'agent') return;
+    throw new AppError('auth.forbidden', `only agents do this; "${id}" is a ${kind}`);
+  }
+  if (kind === 'agent' && orAgent) return;
+  if (kind !== 'user') throw new AppError('auth.forbidden', `this is not for ${kind}s; "${id}" is one`);
+  if (role && hasRole(principal, role)) return;
+  throw new AppError('auth.forbidden', `this needs the role ${role ?? 'of nobody'}; "${id}" is ${principal.role}`);
 }
 
 function isLocal({ id, role, tenantId }: Principal): boolean {

@@ -1,7 +1,20 @@
 import { Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
+import { CLOCK, type Clock } from '../runtime/clock.js';
+import { type AuthConfig, authConfig } from './auth.config.js';
 import { AuthGuard } from './auth.guard.js';
+import { Credentials } from './credential-authority.js';
+import { FailedLogins } from './failed-logins.js';
 import { Tickets } from './ticket-authority.js';
 
-@Module({ providers: [Tickets, { provide: APP_GUARD, useClass: AuthGuard }], exports: [Tickets] })
+const failedLogins = {
+  provide: FailedLogins,
+  useFactory: (config: AuthConfig, clock: Clock) => new FailedLogins(config.failedLoginsPerAddress, clock),
+  inject: [authConfig.token, CLOCK],
+};
+
+@Module({
+  providers: [Credentials, Tickets, failedLogins, { provide: APP_GUARD, useClass: AuthGuard }],
+  exports: [Credentials, Tickets, FailedLogins],
+})
 export class AuthModule {}

@@ -1,5 +1,6 @@
-import { isLoopbackAddress } from './loopback.js';
+import { AppError } from '../errors/app-error.js';
 import type { Clock } from '../runtime/clock.js';
+import { isLoopbackAddress } from './loopback.js';
 
 const WINDOW_MS = 15 * 60_000;
 const ADDRESSES = 10_000;
@@ -23,6 +24,15 @@ export class FailedLogins {
     const count = this.counts.get(address);
     if (!count || count.failures < this.limit) return 0;
     return Math.max(0, count.resetsAt - this.clock.monotonic());
+  }
+
+  /** @throws AppError `request.rate_limited` */
+  requireUnblocked(address: string): void {
+    const blockedForMs = this.blockedForMs(address);
+    if (blockedForMs === 0) return;
+    throw new AppError('request.rate_limited', 'too many wrong credentials came from this address; try later', {
+      headers: { 'Retry-After': String(Math.ceil(blockedForMs / 1_000)) },
+    });
   }
 
   record(address: string): void {

@@ -1,6 +1,7 @@
 export {
   ACCESS,
   type Access,
+  AgentRoute,
   CurrentPrincipal,
   CurrentTicket,
   MetricsAccess,
@@ -9,6 +10,8 @@ export {
 } from './access.decorators.js';
 export { type AuthConfig, authConfig } from './auth.config.js';
 export { AuthModule } from './auth.module.js';
+export { type CredentialAuthority, Credentials, type FoundPrincipal } from './credential-authority.js';
+export { FailedLogins } from './failed-logins.js';
 export { isLoopbackAddress, isLoopbackHost } from './loopback.js';
 export {
   ALL_TENANTS,
@@ -22,4 +25,5 @@ export {
   isInScope,
   tenantFilter,
 } from './principal.js';
+export { isSecretOf, newCredential, readCredential } from './stored-credential.js';
 export { type Ticket, type TicketAuthority, Tickets, ticketRefused } from './ticket-authority.js';

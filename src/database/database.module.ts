@@ -5,6 +5,7 @@ import { LifecycleRegistry } from '../lifecycle/index.js';
 import { DatabaseConnection } from './database-connection.js';
 import { DatabaseHealth } from './database.health.js';
 import { EmbeddedStoreRunnable } from './embedded-store.runnable.js';
+import { DatabaseTime, SERVER_TIME } from './server-time.js';
 import { StoreAddress } from './store-address.js';
 
 /** An error of an idle connection is the driver's to mend; without a listener it would end the process. */
@@ -20,8 +21,14 @@ function withErrorListener(connection: Connection): Connection {
       useFactory: () => ({ lazyConnection: true, autoIndex: false, connectionFactory: withErrorListener }),
     }),
   ],
-  providers: [StoreAddress, EmbeddedStoreRunnable, DatabaseConnection, DatabaseHealth],
-  exports: [StoreAddress, DatabaseConnection, DatabaseHealth],
+  providers: [
+    StoreAddress,
+    EmbeddedStoreRunnable,
+    DatabaseConnection,
+    DatabaseHealth,
+    { provide: SERVER_TIME, useClass: DatabaseTime },
+  ],
+  exports: [StoreAddress, DatabaseConnection, DatabaseHealth, SERVER_TIME],
 })
 export class DatabaseModule {
   constructor(registry: LifecycleRegistry, store: EmbeddedStoreRunnable, connection: DatabaseConnection) {

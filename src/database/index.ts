@@ -4,4 +4,5 @@ export { DatabaseHealth } from './database.health.js';
 export { DatabaseModule } from './database.module.js';
 export { isDuplicateKey } from './duplicate-key.js';
 export { schemaOptions } from './schema-options.js';
+export { SERVER_TIME, type ServerTime } from './server-time.js';
 export { StoreAddress } from './store-address.js';

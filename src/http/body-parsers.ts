@@ -3,25 +3,31 @@ import { AppError } from '../errors/app-error.js';
 import { nestingDepth } from './nesting.js';
 
 const MAX_BODY = '1mb';
+/** A job's payload and result may have 1 MiB by themselves, and there is something around them. */
+const MAX_JOB_BODY = '2mb';
 const MAX_DEPTH = 64;
 export const YAML_TYPES = ['application/yaml', 'application/x-yaml', 'text/yaml'];
 
-/** JSON to a value, YAML to its text; both at most 1 MiB. Any other body is left unread. */
+/** JSON to a value, YAML to its text; both at most 1 MiB, JSON of jobs 2 MiB. Any other body is left unread. */
 export function bodyParsers(): RequestHandler[] {
   const refused = new WeakMap<object, string>();
+  // An error thrown here would be rewritten by the parser, so it is thrown by the next handler.
+  const verify = (request: object, _response: unknown, body: Buffer): void => {
+    if (nestingDepth(body) > MAX_DEPTH) refused.set(request, `the body nests deeper than ${MAX_DEPTH} levels`);
+    else if (body.includes('"__proto__"')) refused.set(request, 'the body has a key "__proto__"');
+  };
+  const ofJobs = json({ limit: MAX_JOB_BODY, verify });
+  const ofOthers = json({ limit: MAX_BODY, verify });
   return [
-    json({
-      limit: MAX_BODY,
-      // An error thrown here would be rewritten by the parser, so it is thrown by the next handler.
-      verify: (request, _response, body) => {
-        if (nestingDepth(body) > MAX_DEPTH) refused.set(request, `the body nests deeper than ${MAX_DEPTH} levels`);
-        else if (body.includes('"__proto__"')) refused.set(request, 'the body has a key "__proto__"');
-      },
-    }),
+    (request, response, next) => (isOfJobs(request) ? ofJobs : ofOthers)(request, response, next),
     (request: Request, _response, next) => {
       const problem = refused.get(request);
       next(problem === undefined ? undefined : new AppError('request.malformed', problem));
     },
     text({ limit: MAX_BODY, type: YAML_TYPES }),
   ];
+}
+
+function isOfJobs({ path }: Request): boolean {
+  return /^\/api\/v1\/jobs(\/|$)/i.test(path);
 }

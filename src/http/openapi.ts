@@ -52,7 +52,11 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .setDescription('Deploys workflows to Kubernetes clusters, watches every resource and streams each change.')
     .setVersion(PROGRAM_VERSION)
     .setOpenAPIVersion('3.1.0')
-    .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'A secret of CROWSNEST_API_KEYS.' })
+    .addBearerAuth({
+      type: 'http',
+      scheme: 'bearer',
+      description: 'A secret of CROWSNEST_API_KEYS, a stored key (`csk_…`), or for agents theirs (`csa_…`).',
+    })
     .addSecurityRequirements('bearer')
     .build();
   const document = SwaggerModule.createDocument(app, config, { standardSchemaConverter } as never);

@@ -1,10 +1,11 @@
 import { Global, Module } from '@nestjs/common';
 import { MongooseModule } from '@nestjs/mongoose';
 import { AuthModule, Tickets } from '../auth/index.js';
+import { LeaderElection } from '../leader-election/index.js';
 import { LifecycleRegistry } from '../lifecycle/lifecycle-registry.js';
 import { CriticalDropLog } from './critical-drop-log.js';
 import { EventBus } from './bus/event-bus.js';
-import { LEADERSHIP, alwaysLeader } from './bus/leadership.js';
+import { LEADERSHIP } from './bus/leadership.js';
 import { DiagnosticsController } from './diagnostics/diagnostics.controller.js';
 import { RealtimeMetrics } from './realtime.metrics.js';
 import { RealtimeRunnable } from './realtime.runnable.js';
@@ -22,7 +23,12 @@ import { TicketStreams } from './tickets/ticket-streams.js';
   imports: [AuthModule, MongooseModule.forFeature([{ name: 'StreamTicket', schema: streamTicketSchema }])],
   controllers: [StreamsController, StreamTicketsController, DiagnosticsController],
   providers: [
-    { provide: LEADERSHIP, useValue: alwaysLeader },
+    // Whoever leads the events of all replicas gets what only one may get.
+    {
+      provide: LEADERSHIP,
+      inject: [LeaderElection],
+      useFactory: (election: LeaderElection) => election.elector('events'),
+    },
     EventBus,
     SseBroadcaster,
     RealtimeRunnable,
@@ -41,8 +47,10 @@ export class RealtimeModule {
     tickets: Tickets,
     authority: StreamTicketsService,
     ticketStreams: TicketStreams,
+    election: LeaderElection,
   ) {
     lifecycle.register('streams', runnable);
+    lifecycle.register('streams', election.elector('events'));
     tickets.register(authority);
     // A later phase of the stop: the streams have ended, and what they left to store is stored before the database closes.
     lifecycle.register('http', ticketStreams);

@@ -1,3 +1,4 @@
+export { type AuthenticationTag, Authenticator, Authenticators, type Authenticity } from './authenticator.js';
 export { SealError, type SealFailure } from './seal-error.js';
 export { SEALED_MARKER, Sealer, type Sealed } from './sealer.js';
 export { type SealingKey, parseSealingKey } from './sealing-key.js';

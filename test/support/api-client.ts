@@ -26,7 +26,7 @@ export class ApiClient {
     path: string,
     { body, contentType = 'application/json', headers = {} }: CallOptions = {},
   ): Promise<Answer<Body>> {
-    const atRoot = /^\/(health|metrics|api|docs|$)/.test(path);
+    const atRoot = /^\/(health|metrics|api|docs)?([/?]|$)/.test(path);
     const response = await fetch(`${this.url}${atRoot ? '' : '/api/v1'}${path}`, {
       method,
       redirect: 'manual',

@@ -9,13 +9,19 @@ interface Pending {
 /** A clock that stands still until `advance` moves it. */
 export class FakeClock implements Clock {
   private elapsedMs = 0;
+  private jumpedMs = 0;
   private order = 0;
   private readonly pending = new Set<Pending>();
 
   constructor(private readonly epochMs = Date.UTC(2026, 0, 1)) {}
 
   now(): number {
-    return this.epochMs + this.elapsedMs;
+    return this.epochMs + this.elapsedMs + this.jumpedMs;
+  }
+
+  /** Sets the wall time forward, or back; no time passes. */
+  jump(ms: number): void {
+    this.jumpedMs += ms;
   }
 
   monotonic(): number {

@@ -10,11 +10,13 @@ import { ConfigModule, loadConfig } from '../../src/config/index.js';
 import { bodyParsers } from '../../src/http/body-parsers.js';
 import { ProblemFilter } from '../../src/http/problem.filter.js';
 import { validationPipe } from '../../src/http/validation.pipe.js';
+import { LeaderElection } from '../../src/leader-election/index.js';
 import { LifecycleModule, lifecycleConfig } from '../../src/lifecycle/index.js';
 import { MetricsModule } from '../../src/metrics/index.js';
 import { RealtimeModule, SseBroadcaster, realtimeConfig } from '../../src/realtime/index.js';
 import { CLOCK, type Clock, SystemClock } from '../../src/runtime/clock.js';
 import { CryptoRandom, RANDOM } from '../../src/runtime/random.js';
+import { alwaysLeader } from '../../src/realtime/bus/leadership.js';
 import { FakeStreamTopic } from './fake-stream-topic.js';
 
 interface Ambient {
@@ -22,12 +24,16 @@ interface Ambient {
   readonly clock?: Clock;
 }
 
+/** Of a process that is alone. */
+const soleElector = { name: 'elector', ...alwaysLeader, start: () => Promise.resolve(), stop: () => Promise.resolve() };
+
 /** The realtime room behind HTTP, without the rest of the service; `topic` stands behind the keys `workflow:<id>`. */
 export async function openStreamRoom(environment: Record<string, string>, { connection, clock }: Ambient) {
   const ambient = [
     { provide: CLOCK, useValue: clock ?? new SystemClock() },
     { provide: RANDOM, useClass: CryptoRandom },
     { provide: getConnectionToken(), useValue: connection },
+    { provide: LeaderElection, useValue: { elector: () => soleElector } },
   ];
 
   @Global()

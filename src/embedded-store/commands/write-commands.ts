@@ -88,11 +88,12 @@ export function updateRow(
   stored: Uint8Array,
   update: Update,
 ): { isModified: boolean; doc: Doc } {
-  const doc = update.apply(decode(stored));
+  const before = decode(stored);
+  const doc = update.apply(before);
   checkStorable(doc);
   const bytes = encode(doc);
   if (Buffer.compare(bytes, stored) === 0) return { isModified: false, doc };
-  collection.replace(rid, decode(stored), doc, bytes);
+  collection.replace(rid, update.isPure ? before : decode(stored), doc, bytes);
   return { isModified: true, doc };
 }
 

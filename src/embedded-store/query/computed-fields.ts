@@ -37,8 +37,14 @@ export function compileSetStage(spec: unknown): (doc: Doc, variables?: Variables
     compileExpression(value),
   ]);
   return (doc, variables) => {
-    let result = doc;
-    for (const [parts, evaluate] of fields) result = setComputed(result, parts, evaluate(doc, variables));
+    // Copied once for all fields; what is nested is copied where it changes.
+    const result: Doc = { ...doc };
+    for (const [[first = '', ...rest], evaluate] of fields) {
+      const computed = evaluate(doc, variables);
+      const next = rest.length === 0 ? computed : setIn(getField(result, first), rest, 0, computed);
+      if (next !== undefined) setField(result, first, next);
+      else if (Object.hasOwn(result, first)) delete result[first];
+    }
     return result;
   };
 }

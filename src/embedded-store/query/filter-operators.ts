@@ -1,4 +1,4 @@
-import { BSONRegExp } from 'bson';
+import { BSONRegExp, ObjectId } from 'bson';
 import { badValue } from '../command-error.js';
 import { compareValues, isMinOrMaxKey, sameBracket, valuesEqual } from './bson-compare.js';
 import {
@@ -56,11 +56,25 @@ function rangeTest(operand: unknown, accepts: (order: number) => boolean): Value
 
 function inTest(operator: string, operand: unknown): ValueTest {
   if (!Array.isArray(operand)) throw badValue(`${operator} needs an array`);
-  const tests = operand.map((item: unknown) => {
+  // Lists of ids and of names may be long: they are looked up, the rest is compared one by one.
+  const known = new Set<string>();
+  const tests: ValueTest[] = [];
+  for (const item of operand as unknown[]) {
     if (isDoc(item) && Object.keys(item)[0]?.startsWith('$')) throw badValue(`cannot nest $ under ${operator}`);
-    return typeOf(item) === 'regex' ? compileOperator('$regex', item) : equalityTest(item);
+    const key = lookupKey(item);
+    if (key !== undefined) known.add(key);
+    else tests.push(typeOf(item) === 'regex' ? compileOperator('$regex', item) : equalityTest(item));
+  }
+  return positive((value) => {
+    const key = known.size > 0 ? lookupKey(value) : undefined;
+    return (key !== undefined && known.has(key)) || tests.some((each) => each.test(value));
   });
-  return positive((value) => tests.some((each) => each.test(value)));
+}
+
+/** Equal for equal strings and for equal object ids, and for nothing else. */
+function lookupKey(value: unknown): string | undefined {
+  if (typeof value === 'string') return `s${value}`;
+  return value instanceof ObjectId ? `i${value.toHexString()}` : undefined;
 }
 
 function regexTest(operand: unknown): ValueTest {

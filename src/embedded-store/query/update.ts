@@ -19,6 +19,8 @@ export interface UpdateOptions {
 
 export interface Update {
   readonly isReplacement: boolean;
+  /** `apply` leaves the given document as it is, and the changed one shares with it what did not change. */
+  readonly isPure: boolean;
   /** The changed document; the given one may be changed in place. `_id` stays (ImmutableField, 66) and comes first. */
   apply(doc: Doc): Doc;
   /** The document an upsert inserts, made from the filter's equalities. */
@@ -158,6 +160,7 @@ export function compileUpdate(update: unknown, options: UpdateOptions): Update {
   }
   return {
     isReplacement,
+    isPure: Array.isArray(update),
     apply(doc) {
       const id = doc._id;
       const next = change(doc, false);

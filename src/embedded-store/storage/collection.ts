@@ -90,6 +90,7 @@ export class Collection {
   }
 
   private change(index: StoredIndex, before: Doc | undefined, after: Doc | undefined): IndexChange {
+    if (before && after && index.isUntouched(before, after)) return { index, removed: [], added: [] };
     const old = before ? index.keysOf(before) : undefined;
     const next = after ? index.keysOf(after) : undefined;
     if (next?.multikey.some((position) => !index.multikey.has(position))) {

@@ -1,4 +1,4 @@
-import type { Doc } from '../query/bson-types.js';
+import { type Doc, getField } from '../query/bson-types.js';
 import { type FilterNode, compileFilter } from '../query/filter.js';
 import { type IndexKeys, type KeyField, indexKeys, keyFields } from './index-keys.js';
 
@@ -20,6 +20,8 @@ export class StoredIndex {
   readonly spec: IndexSpec;
   readonly fields: readonly KeyField[];
   readonly partial: FilterNode | undefined;
+  /** The top-level fields that decide on a document's keys; undefined if that cannot be told. */
+  private readonly deciding: readonly string[] | undefined;
   /** Positions of fields at which some document has, or had, an array. */
   readonly multikey: Set<number>;
 
@@ -29,10 +31,17 @@ export class StoredIndex {
     this.fields = keyFields(spec.key);
     this.partial = spec.partialFilterExpression ? compileFilter(spec.partialFilterExpression) : undefined;
     this.multikey = new Set(multikey);
+    const filtered = this.partial ? fieldsOf(this.partial) : [];
+    this.deciding = filtered && [...new Set([...this.fields.map(({ parts }) => parts[0] ?? ''), ...filtered])];
   }
 
   get table(): string {
     return `x${this.id}`;
+  }
+
+  /** Whether the keys are the same, seen without making them: the documents share what decides on them. */
+  isUntouched(before: Doc, after: Doc): boolean {
+    return this.deciding?.every((field) => getField(before, field) === getField(after, field)) ?? false;
   }
 
   /** The document's keys; none if the index leaves the document out. */
@@ -41,4 +50,12 @@ export class StoredIndex {
     const { keys, multikey, isAbsent } = indexKeys(doc, this.fields);
     return this.spec.sparse === true && isAbsent ? { keys: [], multikey: [] } : { keys, multikey };
   }
+}
+
+/** The top-level fields that the filter looks at; undefined if that cannot be told. */
+function fieldsOf(filter: FilterNode): string[] | undefined {
+  if (filter.kind === 'other') return undefined;
+  if (filter.kind === 'leaf') return [filter.parts[0] ?? ''];
+  const children = filter.children.map(fieldsOf);
+  return children.includes(undefined) ? undefined : children.flatMap((fields) => fields ?? []);
 }

@@ -1,0 +1,264 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { SERVER_TIME, type ServerTime } from '../database/index.js';
+import { HISTORY_LENGTH, type ReleaseReason } from './job.js';
+import { HELD_STATES, type JobEvent, type JobState } from './job-state.js';
+import { type JobsConfig, jobsConfig } from './jobs.config.js';
+
+type Expression = unknown;
+type Fields = Record<string, Expression>;
+/** A pipeline for an update. Its condition is the caller's filter: `statesBefore(event)`, and the lease where there is one. */
+export type Change = Array<Record<string, Fields | string>>;
+
+export interface ClaimMarks {
+  readonly agentId: string;
+  readonly claimKey: string;
+  readonly hash: string;
+}
+
+const REMOVE = '$$REMOVE';
+const IS_HELD = { $in: ['$state', [...HELD_STATES]] };
+/** Doubles up to this many times. */
+const MAX_DOUBLINGS = 40;
+
+/** User's text as a value: `$…` would be read as a field. */
+const literal = (value: unknown): Expression => ({ $literal: value });
+const plus = (a: Expression, b: Expression): Expression => ({ $add: [a, b] });
+const cond = (test: Expression, yes: Expression, no: Expression): Expression => ({ $cond: [test, yes, no] });
+
+/**
+ * What each event of the transition table writes. Every time in it is the server's, read inside of the command; every
+ * change makes `version` grow and leaves an entry in the job's history.
+ */
+@Injectable()
+export class JobChanges {
+  constructor(
+    @Inject(SERVER_TIME) private readonly time: ServerTime,
+    @Inject(jobsConfig.token) private readonly config: JobsConfig,
+  ) {}
+
+  due(state: JobState, by: string): Change {
+    return this.change('due', by, { state, runAt: REMOVE, waitingSince: this.time.now });
+  }
+
+  admit(slot: number | null, by: string): Change {
+    return this.change('admit', by, { state: 'queued', slot: slot ?? REMOVE });
+  }
+
+  throttle(by: string): Change {
+    return this.change('throttle', by, { state: 'throttled', slot: REMOVE });
+  }
+
+  expire(by: string): Change {
+    return this.change('expire', by, {
+      state: 'expired',
+      reason: 'queue_limit',
+      ...this.leaveQueue(),
+      ...this.ended(),
+    });
+  }
+
+  claim({ agentId, claimKey, hash }: ClaimMarks): Change {
+    const { now } = this.time;
+    const at = { expiresAt: plus(now, this.config.leaseMs), renewedAt: now, claimedAt: now, touchedAt: now };
+    const attempts = plus('$attempts', 1);
+    return this.change('claim', agentId, {
+      state: 'claimed',
+      reason: null,
+      waitingSince: REMOVE,
+      lease: { agentId: literal(agentId), claimKey: literal(claimKey), hash: literal(hash), ...at },
+      ended: null,
+      epoch: plus('$epoch', 1),
+      attempts,
+      agentId: literal(agentId),
+      progress: null,
+      startedAt: null,
+    });
+  }
+
+  /** The answer to a claim was lost: its jobs get a new token, and the lost one is worth nothing. */
+  reissue(hash: string): Change {
+    const { now } = this.time;
+    return [
+      {
+        $set: {
+          'lease.hash': literal(hash),
+          'lease.renewedAt': now,
+          'lease.expiresAt': this.leaseEnd('$lease.touchedAt', '$state'),
+          epoch: plus('$epoch', 1),
+        },
+      },
+    ];
+  }
+
+  start(by: string): Change {
+    const { now } = this.time;
+    const deadline = cond({ $gt: ['$timeoutMs', null] }, plus(now, '$timeoutMs'), REMOVE);
+    return [
+      { $set: { 'lease.touchedAt': now, 'lease.renewedAt': now, 'lease.deadlineAt': deadline } },
+      { $set: { 'lease.expiresAt': this.leaseEnd(now, 'running') } },
+      ...this.change('start', by, { state: 'running', startedAt: now }),
+    ];
+  }
+
+  progress(percent: number, message: string | null): Change {
+    const { now } = this.time;
+    const fields = {
+      'lease.touchedAt': now,
+      'lease.renewedAt': now,
+      'lease.expiresAt': this.leaseEnd(now, '$state'),
+      progress: { percent, message: literal(message), at: now },
+    };
+    // Told a hundred times by some jobs: the history keeps what changes the state.
+    return [{ $set: { ...fields, ...this.stamp() } }];
+  }
+
+  /** A heartbeat: makes the lease longer, but never beyond what the job is allowed without progress. */
+  renew(): Change {
+    const end = this.leaseEnd('$lease.touchedAt', '$state');
+    return [{ $set: { 'lease.renewedAt': this.time.now, 'lease.expiresAt': end } }];
+  }
+
+  complete(by: string, hash: string, result: string | null): Change {
+    const ended = { hash: literal(hash), event: 'complete' };
+    const outcome = { state: 'completed', reason: null, result: literal(result), error: null };
+    return this.change('complete', by, { ...outcome, ended, ...this.leaveAgent(), ...this.ended() });
+  }
+
+  fail(by: string, hash: string, error: string, isRetryable: boolean): Change {
+    const ended = { hash: literal(hash), event: 'fail' };
+    const reason = cond({ $eq: ['$outcome', 'canceled'] }, 'canceled', 'error');
+    return this.endAttempt('fail', by, isRetryable, { reason, error: literal(error), ended });
+  }
+
+  /** The lease is over. Without a reason the one is told that time alone has brought about. */
+  release(by: string, reason: ReleaseReason | null): Change {
+    const why = reason ?? this.whyOver();
+    const count = { $toString: '$attempts' };
+    const exhausted = [
+      '{"code":"retries_exhausted","message":"attempt ',
+      count,
+      ' was the last one; it ended by ',
+      why,
+      '"}',
+    ];
+    const error = cond({ $eq: ['$outcome', 'failed'] }, { $concat: exhausted }, '$error');
+    return this.endAttempt('release', by, true, { reason: why, error });
+  }
+
+  /** At once for a job that waits; a flag on one that an agent has. */
+  cancel(by: string): Change {
+    const ends: Fields = { reason: 'canceled', runAt: REMOVE, ...this.leaveQueue(), ...this.ended() };
+    const fields: Fields = { state: cond(IS_HELD, '$state', 'canceled'), cancelRequested: true };
+    for (const [field, value] of Object.entries(ends)) fields[field] = cond(IS_HELD, `$${field}`, value);
+    return this.change('cancel', by, fields);
+  }
+
+  retry(by: string, state: JobState, order: { readonly virtualStart: number; readonly rank: number }): Change {
+    return this.change('retry', by, {
+      state,
+      ...order,
+      waitingSince: this.time.now,
+      attempts: 0,
+      agentId: null,
+      reason: null,
+      progress: null,
+      cancelRequested: false,
+      result: null,
+      error: null,
+      ended: null,
+      startedAt: null,
+      endedAt: null,
+      expiresAt: REMOVE,
+    });
+  }
+
+  /** The same change, and a mark to find by what it has changed. */
+  marked(change: Change, sweepId: string): Change {
+    return [...change, { $set: { sweepId: literal(sweepId) } }];
+  }
+
+  private endAttempt(event: 'fail' | 'release', by: string, isRetryable: boolean, fields: Fields): Change {
+    const { now } = this.time;
+    const again = { $and: [isRetryable, { $lte: ['$attempts', '$maxRetries'] }] };
+    const outcome = cond('$cancelRequested', 'canceled', cond(again, 'scheduled', 'failed'));
+    const isAgain = { $eq: ['$outcome', 'scheduled'] };
+    const ended: Fields = {};
+    for (const [field, value] of Object.entries(this.ended())) ended[field] = cond(isAgain, `$${field}`, value);
+    return [
+      { $set: { outcome } },
+      ...this.change(event, by, {
+        state: '$outcome',
+        runAt: cond(isAgain, plus(now, this.backoff()), REMOVE),
+        ...this.leaveAgent(),
+        ...ended,
+        ...fields,
+      }),
+      { $unset: 'outcome' },
+    ];
+  }
+
+  /** base × 2^(attempts − 1), at most the longest, less up to a half by the job's own jitter. */
+  private backoff(): Expression {
+    const { retryBaseMs, retryMaxMs } = this.config;
+    const delays = [retryBaseMs];
+    while ((delays.at(-1) ?? 0) < retryMaxMs && delays.length < MAX_DOUBLINGS) delays.push((delays.at(-1) ?? 0) * 2);
+    const capped = delays.map((delay) => Math.min(delay, retryMaxMs));
+    const index = { $min: [{ $subtract: ['$attempts', 1] }, capped.length - 1] };
+    const share = { $subtract: [1, { $divide: ['$jitter', 2] }] };
+    return { $multiply: [{ $arrayElemAt: [literal(capped), index] }, share] };
+  }
+
+  private leaseEnd(touchedAt: Expression, state: Expression): Expression {
+    const { now } = this.time;
+    const { leaseMs, stuckMs, pickupMs } = this.config;
+    const renewed = plus(now, leaseMs);
+    const isToStart = { $and: [{ $eq: ['$pool', 'tenant'] }, { $eq: [state, 'claimed'] }] };
+    const pickup = cond(isToStart, plus('$lease.claimedAt', pickupMs), renewed);
+    return { $min: [renewed, plus(touchedAt, stuckMs), { $ifNull: ['$lease.deadlineAt', renewed] }, pickup] };
+  }
+
+  private whyOver(): Expression {
+    const { now } = this.time;
+    const { stuckMs, pickupMs } = this.config;
+    const isToStart = { $and: [{ $eq: ['$pool', 'tenant'] }, { $eq: ['$state', 'claimed'] }] };
+    const isLate = (end: Expression): Expression => ({ $lte: [end, now] });
+    const stuckOrLost = cond(isLate(plus('$lease.touchedAt', stuckMs)), 'stuck', 'lease_expired');
+    const notPickedUp = { $and: [isToStart, isLate(plus('$lease.claimedAt', pickupMs))] };
+    const deadline = { $ifNull: ['$lease.deadlineAt', plus(now, 1)] };
+    return cond(isLate(deadline), 'timeout', cond(notPickedUp, 'not_picked_up', stuckOrLost));
+  }
+
+  private ended(): Fields {
+    return { endedAt: this.time.now, expiresAt: plus(this.time.now, this.config.retentionMs) };
+  }
+
+  private leaveQueue(): Fields {
+    return { waitingSince: REMOVE, ...this.leavePlace() };
+  }
+
+  private leaveAgent(): Fields {
+    return { lease: REMOVE, ...this.leavePlace(), epoch: plus('$epoch', 1) };
+  }
+
+  private leavePlace(): Fields {
+    return { slot: REMOVE, lastSlot: { $ifNull: ['$slot', REMOVE] } };
+  }
+
+  private stamp(): Fields {
+    return { version: plus('$version', 1), updatedAt: this.time.now };
+  }
+
+  private change(event: JobEvent, by: string, fields: Fields): Change {
+    const entry = {
+      at: this.time.now,
+      event,
+      state: fields['state'],
+      attempt: fields['attempts'] ?? '$attempts',
+      agentId: fields['agentId'] ?? '$agentId',
+      by: literal(by),
+      reason: fields['reason'] ?? null,
+    };
+    const history = { $slice: [{ $concatArrays: ['$history', [entry]] }, -HISTORY_LENGTH] };
+    return [{ $set: { ...fields, ...this.stamp(), history } }];
+  }
+}

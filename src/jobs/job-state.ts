@@ -1,0 +1,101 @@
+/** In the order of a job's life. */
+export const JOB_STATES = [
+  'scheduled',
+  'throttled',
+  'queued',
+  'claimed',
+  'running',
+  'completed',
+  'failed',
+  'canceled',
+  'expired',
+] as const;
+export type JobState = (typeof JOB_STATES)[number];
+
+/**
+ * What happens to a job. By users: cancel, retry. By its agent: claim, start, progress, complete, fail. By reconcilers:
+ * due (its time has come), admit and throttle (its tenant has room, or none), release (its lease is over), expire (it
+ * waited too long).
+ */
+export const JOB_EVENTS = [
+  'due',
+  'admit',
+  'throttle',
+  'claim',
+  'start',
+  'progress',
+  'complete',
+  'fail',
+  'release',
+  'cancel',
+  'expire',
+  'retry',
+] as const;
+export type JobEvent = (typeof JOB_EVENTS)[number];
+
+/** Where a new job begins: `scheduled` before its time, `throttled` where its tenant's running jobs are limited. */
+export const INITIAL_STATES = ['scheduled', 'throttled', 'queued'] as const satisfies readonly JobState[];
+/** Waits for an agent; `throttled` for a place among its tenant's running jobs as well. */
+export const WAITING_STATES = ['throttled', 'queued'] as const satisfies readonly JobState[];
+/** An agent has it, under a lease. */
+export const HELD_STATES = ['claimed', 'running'] as const satisfies readonly JobState[];
+export const TERMINAL_STATES = ['completed', 'failed', 'canceled', 'expired'] as const satisfies readonly JobState[];
+export const UNFINISHED_STATES = JOB_STATES.filter((state) => !isTerminal(state));
+
+type Transitions = Readonly<Partial<Record<JobState, readonly JobState[]>>>;
+
+/** An attempt that ended without a result: tried again later, given up, or cancelled as was asked for meanwhile. */
+const ATTEMPT_ENDED = ['scheduled', 'failed', 'canceled'] as const;
+const RUNNABLE = ['queued', 'throttled'] as const;
+
+/** The one transition table: which event takes a job from which state to which. What is not here does not happen. */
+const TRANSITIONS: Readonly<Record<JobEvent, Transitions>> = {
+  due: { scheduled: RUNNABLE },
+  admit: { throttled: ['queued'] },
+  throttle: { queued: ['throttled'] },
+  claim: { queued: ['claimed'] },
+  start: { claimed: ['running'] },
+  progress: { running: ['running'] },
+  complete: { claimed: ['completed'], running: ['completed'] },
+  fail: { claimed: ATTEMPT_ENDED, running: ATTEMPT_ENDED },
+  release: { claimed: ATTEMPT_ENDED, running: ATTEMPT_ENDED },
+  // Of a job that an agent has, cancelling is a flag: only the agent can stop its work.
+  cancel: {
+    scheduled: ['canceled'],
+    throttled: ['canceled'],
+    queued: ['canceled'],
+    claimed: ['claimed'],
+    running: ['running'],
+  },
+  expire: { throttled: ['expired'], queued: ['expired'] },
+  retry: { failed: RUNNABLE, canceled: RUNNABLE, expired: RUNNABLE },
+};
+
+/** The states in which the event can happen: the condition of every update that makes it happen. */
+export function statesBefore(event: JobEvent): readonly JobState[] {
+  return JOB_STATES.filter((state) => TRANSITIONS[event][state] !== undefined);
+}
+
+/** The states that the event can lead to; none where it cannot happen. */
+export function statesAfter(event: JobEvent, state: JobState): readonly JobState[] {
+  return TRANSITIONS[event][state] ?? [];
+}
+
+export function isTerminal(state: JobState): boolean {
+  return (TERMINAL_STATES as readonly JobState[]).includes(state);
+}
+
+export interface AttemptEnd {
+  /** Claims so far, this attempt included. */
+  readonly attempts: number;
+  readonly maxRetries: number;
+  readonly cancelRequested: boolean;
+  /** False if the agent says that trying again is of no use. */
+  readonly isRetryable: boolean;
+}
+
+/** Where an attempt that ended without a result leaves the job. A job is tried 1 + `maxRetries` times. */
+export function afterAttempt({ attempts, maxRetries, cancelRequested, isRetryable }: AttemptEnd): JobState {
+  if (cancelRequested) return 'canceled';
+  return isRetryable && attempts <= maxRetries ? 'scheduled' : 'failed';
+}

@@ -1,0 +1,77 @@
+import { Inject, Module } from '@nestjs/common';
+import { AgentWork, AgentsModule, StoredAgentDirectory } from '../agents/index.js';
+import { LifecycleRegistry } from '../lifecycle/index.js';
+import { TenantsModule } from '../tenants/index.js';
+import { AGENT_DIRECTORY } from './agent-directory.js';
+import { AgentJobsController } from './agent-jobs.controller.js';
+import { JobAnnouncer } from './job-announcer.js';
+import { JobChanges } from './job-changes.js';
+import { JobClaimsRepository } from './job-claims.repository.js';
+import { JobCollection } from './job-collection.js';
+import { JobDispatcher } from './job-dispatcher.js';
+import { JobEnqueue } from './job-enqueue.js';
+import { JobLeases } from './job-leases.js';
+import { JobReleasesRepository } from './job-releases.repository.js';
+import { JobReportsRepository } from './job-reports.repository.js';
+import { JobReports } from './job-reports.js';
+import { JobSlots } from './job-slots.js';
+import { JobStatsRepository } from './job-stats.repository.js';
+import { JobStreamTopics } from './job-stream-topics.js';
+import { JobSweeps } from './job-sweeps.js';
+import { type JobsConfig, jobsConfig } from './jobs.config.js';
+import { JobsController } from './jobs.controller.js';
+import { JobsMetrics } from './jobs.metrics.js';
+import { JobsRepository } from './jobs.repository.js';
+import { JobsService } from './jobs.service.js';
+import { QueueOrderRepository } from './queue-order.repository.js';
+import { QueueOrder } from './queue-order.js';
+import { ReportWriter } from './report-writer.js';
+
+/** The job queue: enqueue, claim, report, and the sweeps that heal it. */
+@Module({
+  imports: [AgentsModule, TenantsModule],
+  // `stats` and `claim` are no ids: the routes of agents have no GET, and those of users name `stats` first.
+  controllers: [JobsController, AgentJobsController],
+  providers: [
+    { provide: AGENT_DIRECTORY, useExisting: StoredAgentDirectory },
+    JobAnnouncer,
+    JobChanges,
+    JobClaimsRepository,
+    JobCollection,
+    JobDispatcher,
+    JobEnqueue,
+    JobLeases,
+    JobReleasesRepository,
+    JobReports,
+    JobReportsRepository,
+    JobSlots,
+    JobStatsRepository,
+    JobStreamTopics,
+    JobSweeps,
+    JobsMetrics,
+    JobsRepository,
+    JobsService,
+    QueueOrder,
+    QueueOrderRepository,
+    ReportWriter,
+  ],
+  exports: [JobLeases, JobSweeps, QueueOrder],
+})
+export class JobsModule {
+  constructor(
+    lifecycle: LifecycleRegistry,
+    dispatcher: JobDispatcher,
+    streams: JobStreamTopics,
+    work: AgentWork,
+    leases: JobLeases,
+    @Inject(jobsConfig.token) { leaseMs }: JobsConfig,
+  ) {
+    work.register({
+      leaseMs,
+      renew: (agent, entries) => leases.renew(agent, entries),
+      releaseAll: (agentId, reason) => leases.releaseAll(agentId, reason),
+    });
+    streams.register();
+    lifecycle.register('executor', dispatcher);
+  }
+}

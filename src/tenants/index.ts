@@ -1,0 +1,10 @@
+export type { Plan } from './plan.js';
+export { Plans } from './plans.js';
+export type { TenantDocument } from './tenant.document.js';
+export { POOLS, type Pool, type Tenant, type TenantLimits } from './tenant.js';
+export type { TenantUsage } from './tenant-usage.js';
+export { type TenantsConfig, tenantsConfig, tenantsProblems } from './tenants.config.js';
+export { TenantsModule } from './tenants.module.js';
+export { TenantsRepository } from './tenants.repository.js';
+export { TenantsService } from './tenants.service.js';
+export { type TenantLead, type Ticket, VirtualClocks } from './virtual-clocks.js';

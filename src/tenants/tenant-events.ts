@@ -1,0 +1,13 @@
+import type { Tenant } from './tenant.js';
+
+/** A stored change. Coalesced by the tenant's name. */
+export interface TenantChanged {
+  readonly tenant: Tenant;
+  readonly change: 'created' | 'updated' | 'deleted';
+}
+
+declare module '../realtime/bus/event-map.js' {
+  interface EventMap {
+    'tenant.changed': TenantChanged;
+  }
+}

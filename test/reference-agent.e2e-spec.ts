@@ -1,0 +1,104 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { AgentProcess } from './support/agent-process.js';
+import { ApiClient, eventually } from './support/api-client.js';
+import { Service } from './support/service.js';
+
+interface Job {
+  readonly id: string;
+  readonly state: string;
+  readonly agentId: string | null;
+  readonly attempts: number;
+  readonly result: unknown;
+  readonly history: ReadonlyArray<{ readonly event: string }>;
+  readonly progress: { readonly percent: number } | null;
+}
+
+describe('the reference agent', () => {
+  let service: Service;
+  let api: ApiClient;
+  let folder: string;
+  const agents: AgentProcess[] = [];
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'crowsnest-agents-'));
+    const environment = {
+      CROWSNEST_JOB_LEASE: '5s',
+      CROWSNEST_JOB_RECOVERY_PERIOD: '500ms',
+      CROWSNEST_JOB_RETRY_DELAY: '100ms',
+    };
+    service = await Service.start({ environment });
+    api = new ApiClient(service.url);
+  });
+  afterEach(() => Promise.all(agents.map((agent) => agent.end('SIGKILL'))));
+  afterAll(async () => {
+    await service.dispose();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  async function startAgent(name: string, capacity = 4): Promise<AgentProcess> {
+    const body = { pool: 'platform' };
+    const { token } = await api.must<{ token: string }>('POST', '/bootstrap-tokens', { body });
+    const credentialFile = join(folder, name);
+    const agent = new AgentProcess({ url: service.url, token, name, credentialFile, capacity });
+    agents.push(agent);
+    await agent.waitFor(({ message }) => message === 'working');
+    return agent;
+  }
+
+  const enqueue = (type: string, payload: unknown): Promise<Job> =>
+    api.must<Job>('POST', '/jobs', { body: { type, payload, pool: 'platform' } });
+  const get = (id: string): Promise<Job> => api.must<Job>('GET', `/jobs/${id}`);
+  const until = (id: string, state: string): Promise<Job> =>
+    eventually(
+      () => get(id),
+      (job) => job.state === state,
+    );
+
+  it('registers, does a job, tells progress, stops one that is cancelled and keeps a lease for longer than it lasts', async () => {
+    const agent = await startAgent('worker');
+    const echo = await enqueue('echo', { hello: 'world' });
+    expect(await until(echo.id, 'completed')).toMatchObject({ attempts: 1, result: { hello: 'world' } });
+    const endless = await enqueue('sleep', { ms: 600_000 });
+    const long = await enqueue('sleep', { ms: 7_000 });
+    await until(endless.id, 'running');
+    await eventually(
+      () => get(long.id),
+      ({ progress }) => (progress?.percent ?? 0) > 0,
+    );
+    await api.must('POST', `/jobs/${endless.id}/cancel`);
+    await until(endless.id, 'canceled');
+    const { attempts, history } = await until(long.id, 'completed');
+    expect([attempts, history.map(({ event }) => event)]).toEqual([1, ['enqueue', 'claim', 'start', 'complete']]);
+    await agent.waitFor(({ message, job }) => message === 'completed' && job === long.id);
+    expect(await agent.end('SIGTERM')).toBe(0);
+  });
+
+  it('claims no more and ends its jobs when it is told to end; with its credential it comes back as the same agent', async () => {
+    const first = await startAgent('drained', 1);
+    const begun = await enqueue('sleep', { ms: 1_500 });
+    const { agentId } = await until(begun.id, 'running');
+    const waiting = await enqueue('echo', 1);
+    expect(await first.end('SIGTERM')).toBe(0);
+    expect((await get(begun.id)).state).toBe('completed');
+    expect((await get(waiting.id)).state).toBe('queued');
+    const credentialFile = join(folder, 'drained');
+    const again = new AgentProcess({ url: service.url, token: 'spent', name: 'drained', credentialFile });
+    agents.push(again);
+    expect(await until(waiting.id, 'completed')).toMatchObject({ agentId });
+    expect(await again.end('SIGTERM')).toBe(0);
+  });
+
+  it('leaves its jobs to others when it is killed', async () => {
+    const killed = await startAgent('killed');
+    const job = await enqueue('sleep', { ms: 4_000 });
+    const { agentId } = await until(job.id, 'running');
+    await killed.end('SIGKILL');
+    await startAgent('heir');
+    const done = await until(job.id, 'completed');
+    expect(done.attempts).toBeGreaterThan(1);
+    expect(done.agentId).not.toBe(agentId);
+  });
+});
