@@ -51,12 +51,10 @@ export type FailJob = z.infer<typeof FailJob>;
 
 const lease = z.object({
   token: z.string().meta({ description: 'Proves, with every report, that the job is still yours.' }),
-  expiresInMs: z
-    .int()
-    .meta({
-      description:
-        'Renewed by heartbeats, starts and progress. Count from when you sent the request; after a claim that waited, from your `start`.',
-    }),
+  expiresInMs: z.int().meta({
+    description:
+      'Renewed by heartbeats, starts and progress. Count from when you sent the request; after a claim that waited, from your `start`.',
+  }),
 });
 
 export const ClaimAnswer = z

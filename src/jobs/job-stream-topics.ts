@@ -9,6 +9,9 @@ import { UNFINISHED_STATES } from './job-state.js';
 import type { Job } from './job.js';
 import { JobsRepository } from './jobs.repository.js';
 
+/** A sweep changes thousands of jobs in one turn; the streams of none of them may miss it. */
+const MAX_WAITING = 100_000;
+
 /** Unfinished jobs in the snapshot of a tenant, the newest; others come with their next change. */
 const SNAPSHOT_JOBS = 1_000;
 
@@ -29,7 +32,9 @@ export class JobStreamTopics {
   register(): void {
     this.broadcaster.registerTopic(this.jobTopic());
     this.broadcaster.registerTopic(this.tenantTopic());
-    this.bus.subscribe('job streams', ['job.changed'], ({ payload: { job } }) => this.publish(job));
+    this.bus.subscribe('job streams', ['job.changed'], ({ payload: { job } }) => this.publish(job), {
+      bufferSize: MAX_WAITING,
+    });
     this.bus.subscribe('tenant streams', ['tenant.changed'], ({ payload: { tenant, change } }) => {
       if (change === 'deleted') this.tenantIds.delete(tenant.name);
     });
