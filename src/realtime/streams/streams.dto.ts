@@ -3,8 +3,9 @@ import { z } from 'zod';
 const MAX_KEYS = 64;
 /** Longer than any id of ours: what is cut is none of them, and gets a snapshot. */
 export const MAX_EVENT_ID = 128;
-const KEY = /^(?:(?:workflow|resource|run|cluster):[0-9a-f]{24}|clusters)$/;
-const KEY_FORMS = 'workflow:<id>, resource:<id>, run:<id> or cluster:<id> with an id of 24 hex digits, or clusters';
+const KEY = /^(?:(?:workflow|resource|run|cluster|job|tenant):[0-9a-f]{24}|clusters)$/;
+const KEY_FORMS =
+  'workflow:<id>, resource:<id>, run:<id>, cluster:<id>, job:<id> or tenant:<id> with an id of 24 hex digits, or clusters';
 /** As Markdown, which would take `<id>` for a tag. */
 const DOCUMENTED_FORMS = KEY_FORMS.replaceAll(/\w+:<id>|clusters/g, '`$&`');
 const EXAMPLE_KEYS = ['clusters'];
