@@ -244,8 +244,11 @@ describe('API keys', () => {
     const stream = `/streams?ticket=${ticket}&duration=10ms`;
     expect((await new ApiClient(service.url).call('GET', stream)).status).toBe(200);
     expect(await ops.must('GET', `/api-keys/${created.id}`)).toMatchObject({ lastUsedAt: expect.any(String) });
+    const open = await fetch(service.api('/streams/clusters'), { headers: { authorization: `Bearer ${created.key}` } });
     await ops.must('DELETE', `/api-keys/${created.id}`);
     expect((await ci.call('GET', '/jobs')).status).toBe(401);
+    // The stream that is open is cut, which is no clean end.
+    await expect(open.text()).rejects.toThrow();
     const refused = await new ApiClient(service.url).call('GET', stream);
     expect([refused.status, refused.body]).toMatchObject([401, { code: 'stream.ticket_refused' }]);
     expect((await ops.call('DELETE', `/api-keys/${created.id}`)).status).toBe(404);

@@ -3,28 +3,30 @@ import { Reflector } from '@nestjs/core';
 import type { Request } from 'express';
 import { AppError } from '../errors/app-error.js';
 import { ACCESS, type Access, type AuthenticatedRequest } from './access.decorators.js';
-import { isConfigured, principalOf } from './api-key.js';
+import { principalOf } from './api-key.js';
 import { type AuthConfig, authConfig } from './auth.config.js';
 import { Credentials, type FoundPrincipal } from './credential-authority.js';
 import { FailedLogins } from './failed-logins.js';
-import { ALL_TENANTS, type Principal, hasRole } from './principal.js';
+import { type Principal, hasRole } from './principal.js';
+import { LOCAL, StandingPrincipals } from './standing-principals.js';
 import { type Ticket, Tickets, ticketRefused } from './ticket-authority.js';
-
-/** Who calls a service that serves loopback only, where every local user is the owner. */
-const LOCAL: Principal = { kind: 'user', id: 'local', role: 'admin', tenantId: ALL_TENANTS };
 
 const REALM = { headers: { 'WWW-Authenticate': 'Bearer realm="crowsnest"' } };
 
 /** Bearer credential or ticket to principal, principal against what the route asks. A route that says nothing is refused. */
 @Injectable()
 export class AuthGuard implements CanActivate {
+  private readonly standing: StandingPrincipals;
+
   constructor(
     private readonly reflector: Reflector,
     private readonly tickets: Tickets,
     private readonly credentials: Credentials,
     private readonly failedLogins: FailedLogins,
     @Inject(authConfig.token) private readonly config: AuthConfig,
-  ) {}
+  ) {
+    this.standing = new StandingPrincipals(credentials, config);
+  }
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const targets = [context.getHandler(), context.getClass()];
@@ -72,8 +74,7 @@ export class AuthGuard implements CanActivate {
       throw ticketRefused('is unknown');
     }
     const { principal } = ticket;
-    const needsNoCredential = this.config.apiKeys ? isConfigured(this.config.apiKeys, principal) : isLocal(principal);
-    if (!needsNoCredential && !(await this.credentials.stands(principal))) {
+    if (!(await this.standing.stands(principal))) {
       throw ticketRefused(`is of "${principal.id}", who has no key with its rights any more`);
     }
     return ticket;
@@ -99,8 +100,4 @@ function authorize(principal: Principal, access: Access | undefined): void {
   if (kind !== 'user') throw new AppError('auth.forbidden', `this is not for ${kind}s; "${id}" is one`);
   if (role && hasRole(principal, role)) return;
   throw new AppError('auth.forbidden', `this needs the role ${role ?? 'of nobody'}; "${id}" is ${principal.role}`);
-}
-
-function isLocal({ id, role, tenantId }: Principal): boolean {
-  return id === LOCAL.id && role === LOCAL.role && tenantId === LOCAL.tenantId;
 }

@@ -5,6 +5,7 @@ import { type AuthConfig, authConfig } from './auth.config.js';
 import { AuthGuard } from './auth.guard.js';
 import { Credentials } from './credential-authority.js';
 import { FailedLogins } from './failed-logins.js';
+import { StandingPrincipals } from './standing-principals.js';
 import { Tickets } from './ticket-authority.js';
 
 const failedLogins = {
@@ -14,7 +15,7 @@ const failedLogins = {
 };
 
 @Module({
-  providers: [Credentials, Tickets, failedLogins, { provide: APP_GUARD, useClass: AuthGuard }],
-  exports: [Credentials, Tickets, FailedLogins],
+  providers: [Credentials, StandingPrincipals, Tickets, failedLogins, { provide: APP_GUARD, useClass: AuthGuard }],
+  exports: [Credentials, StandingPrincipals, Tickets, FailedLogins],
 })
 export class AuthModule {}

@@ -25,5 +25,6 @@ export {
   isInScope,
   tenantFilter,
 } from './principal.js';
+export { StandingPrincipals } from './standing-principals.js';
 export { isSecretOf, newCredential, readCredential } from './stored-credential.js';
 export { type Ticket, type TicketAuthority, Tickets, ticketRefused } from './ticket-authority.js';

@@ -10,6 +10,7 @@ import { DiagnosticsController } from './diagnostics/diagnostics.controller.js';
 import { RealtimeMetrics } from './realtime.metrics.js';
 import { RealtimeRunnable } from './realtime.runnable.js';
 import { SseBroadcaster } from './streams/sse-broadcaster.js';
+import { StreamRevocations } from './streams/stream-revocations.js';
 import { StreamsController } from './streams/streams.controller.js';
 import { streamTicketSchema } from './tickets/stream-ticket.schema.js';
 import { StreamTicketsController } from './tickets/stream-tickets.controller.js';
@@ -37,6 +38,7 @@ import { TicketStreams } from './tickets/ticket-streams.js';
     StreamTicketsRepository,
     StreamTicketsService,
     TicketStreams,
+    StreamRevocations,
   ],
   exports: [EventBus, SseBroadcaster],
 })
@@ -48,9 +50,11 @@ export class RealtimeModule {
     authority: StreamTicketsService,
     ticketStreams: TicketStreams,
     election: LeaderElection,
+    revocations: StreamRevocations,
   ) {
     lifecycle.register('streams', runnable);
     lifecycle.register('streams', election.elector('events'));
+    lifecycle.register('streams', revocations);
     tickets.register(authority);
     // A later phase of the stop: the streams have ended, and what they left to store is stored before the database closes.
     lifecycle.register('http', ticketStreams);

@@ -10,6 +10,7 @@ import { type RealtimeConfig, realtimeConfig } from '../realtime.config.js';
 import { ByteBudget } from './channels/byte-budget.js';
 import { parseEventId } from './wire/event-id.js';
 import { EventOrder } from './channels/event-order.js';
+import { RevokedSessions } from './sessions/revoked-sessions.js';
 import { SessionKeeper } from './sessions/session-keeper.js';
 import { SlowSessions } from './sessions/slow-sessions.js';
 import { openEventStream } from './wire/sse-response.js';
@@ -181,6 +182,11 @@ export class SseBroadcaster implements Runnable {
     for (const { readers } of this.publisher.channels.of(streamKey)) {
       for (const reader of readers) reader.finish();
     }
+  }
+
+  /** Cuts the streams of those for whom it is not true any more. Rejects when `stands` does. */
+  cutRevoked(stands: (principal: Principal) => Promise<boolean>): Promise<void> {
+    return new RevokedSessions(this.sessions.registry, stands).sweep();
   }
 
   start(): Promise<void> {

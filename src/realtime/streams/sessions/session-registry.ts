@@ -17,6 +17,19 @@ export class SessionRegistry {
     return this.sessions.keys();
   }
 
+  /** Each once who has a session. */
+  principals(): readonly Principal[] {
+    const found = new Map<string, Principal>();
+    for (const { principal } of this.all()) found.set(rightsOf(principal), principal);
+    return [...found.values()];
+  }
+
+  /** Those that were opened with just these rights. */
+  ofPrincipal(principal: Principal): readonly SseSession[] {
+    const rights = rightsOf(principal);
+    return [...this.all()].filter((session) => rightsOf(session.principal) === rights);
+  }
+
   countOf(principal: Principal): number {
     return this.byPrincipal.get(identityOf(principal)) ?? 0;
   }
@@ -55,4 +68,8 @@ export class SessionRegistry {
 
 function identityOf({ kind, tenantId, id }: Principal): string {
   return `${kind} ${tenantId} ${id}`;
+}
+
+function rightsOf(principal: Principal): string {
+  return `${identityOf(principal)} ${principal.role}`;
 }
