@@ -13,7 +13,11 @@ export const ListAuditLogsQuery = z
     actor: repeated(z.string().max(253)).meta({ description: 'Id of who did it.', example: 'ada' }),
     action: repeated(z.string().max(100)).meta({ description: 'What was done.', example: 'workflow.execute' }),
     target: z.string().max(253).optional().meta({ description: 'Id of what it was done to.' }),
-    targetType: z.string().max(100).optional().meta({ description: 'Its type, beside `target`.', example: 'workflow' }),
+    targetType: z
+      .string()
+      .max(100)
+      .optional()
+      .meta({ description: 'Its type, beside `target`: workflow, for example.' }),
     outcome: z.enum(['success', 'failure']).optional(),
     tenantId: z.union([dnsLabel, z.literal('*')]).optional(),
     since: time.optional().meta({ description: 'RFC 3339: of this time or later.', example: '2026-03-01T00:00:00Z' }),
@@ -52,10 +56,18 @@ export const AuditLogPage = pageSchema(AuditLogAnswer, 'AuditLogPage');
 
 const segmentNumber = z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER).optional();
 
-export const VerifyAuditLogsQuery = z.strictObject({
-  from: segmentNumber.meta({ description: 'Number of the first segment; absent: the oldest there is.', example: 1 }),
-  to: segmentNumber.meta({ description: 'Number of the last; absent: the newest.', example: 500 }),
-});
+export const VerifyAuditLogsQuery = z
+  .strictObject({
+    from: segmentNumber.meta({
+      description: 'Number of the first segment, up to that of the newest; absent: the oldest there is.',
+      example: 1,
+    }),
+    to: segmentNumber.meta({ description: 'Number of the last, not before `from`; absent: the newest.', example: 500 }),
+  })
+  .refine(({ from, to }) => from === undefined || to === undefined || from <= to, {
+    path: ['from'],
+    message: 'expected at most `to`',
+  });
 export type VerifyAuditLogsQuery = z.infer<typeof VerifyAuditLogsQuery>;
 
 export const AuditVerdictAnswer = z

@@ -80,7 +80,7 @@ export type CreateCluster = z.infer<typeof CreateCluster>;
 
 /** Query of the POST, for a body that is the kubeconfig itself. */
 export const CreateClusterQuery = z.strictObject({
-  name: name.optional(),
+  name: dnsLabel.optional().meta({ description: 'Of the cluster, for a body that is a kubeconfig.' }),
   context: z.string().max(253).optional(),
   namespaces: commaSeparated(namespaces).optional().meta({ description: 'Separated by commas.' }),
   tenantId: dnsLabel.optional(),

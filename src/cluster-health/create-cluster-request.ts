@@ -1,5 +1,6 @@
 import { AppError, type FieldError } from '../errors/app-error.js';
 import { jsonOrText } from '../http/index.js';
+import { formatPath } from '../http/issues.js';
 import { CreateCluster, type CreateClusterQuery } from './cluster.dto.js';
 
 /** The body of a registration: our JSON, or the text of a kubeconfig. */
@@ -16,5 +17,13 @@ export function readCreateRequest(body: CreateCluster | string, query: CreateClu
   if (name === undefined) {
     throw AppError.invalid([{ path: 'name', message: 'is missing: add ?name=… to the URL' }]);
   }
-  return CreateCluster.parse({ name, namespaces, tenantId, kubeconfig: { text: body, context } });
+  if (body.trim() === '') {
+    const message = 'the body is empty: has `kubectl config view --raw --flatten --minify` printed anything?';
+    throw AppError.invalid([{ path: 'kubeconfig.text', message }]);
+  }
+  const read = CreateCluster.safeParse({ name, namespaces, tenantId, kubeconfig: { text: body, context } });
+  if (read.success) return read.data;
+  throw AppError.invalid(
+    read.error.issues.map(({ path, message }) => ({ path: formatPath(path as (string | number)[]), message })),
+  );
 }

@@ -44,7 +44,7 @@ export function knownError(error: unknown): AppError | undefined {
         cause: error,
       });
     case 413:
-      return new AppError('request.too_large', 'the body is larger than 1 MiB', { cause: error });
+      return new AppError('request.too_large', `the body is larger than ${limitOf(error)}`, { cause: error });
     case 415:
       return new AppError('request.unsupported_media_type', 'the content type, charset or encoding is not supported', {
         cause: error,
@@ -58,8 +58,27 @@ function hasStatus(error: unknown): error is StatusCarrier {
   return typeof error === 'object' && error !== null && 'status' in error && typeof error.status === 'number';
 }
 
+/** Nest wraps the errors of the body parsers and of the router: a field of the error itself, or of what it wraps. */
+function fieldOf(error: StatusCarrier, field: string): unknown {
+  const { cause } = error as { cause?: unknown };
+  for (const carrier of [error, cause]) {
+    const found = typeof carrier === 'object' && carrier !== null ? Reflect.get(carrier, field) : undefined;
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function limitOf(error: StatusCarrier): string {
+  const limit = fieldOf(error, 'limit');
+  return typeof limit === 'number' ? `${limit / 1_048_576} MiB` : 'allowed';
+}
+
 function bodyProblem(error: StatusCarrier): string {
-  if (error.type === 'entity.parse.failed') return 'the body is not valid JSON';
-  if (error.type === 'request.aborted') return 'the body ended before its time';
+  const type = fieldOf(error, 'type');
+  if (type === 'entity.parse.failed') return 'the body is not valid JSON';
+  if (type === 'request.aborted') return 'the body ended before its time';
+  if (error instanceof Error && error.cause instanceof URIError) {
+    return 'the path is not valid: a percent sign is followed by what is not UTF-8';
+  }
   return 'the request cannot be read';
 }

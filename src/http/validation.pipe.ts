@@ -4,9 +4,17 @@ import { type Issue, formatPath, placeIssues } from './issues.js';
 
 const MAX_ERRORS = 100;
 
+/**
+ * Nest's pipe takes keys called `constructor` and `prototype` out of what it validates, silently and at any depth. In the
+ * payload of a job they are data; `__proto__` is refused before it gets here, and the schemas name every other field.
+ */
+class FaithfulValidationPipe extends StandardSchemaValidationPipe {
+  protected override stripProtoKeys(): void {}
+}
+
 /** Validates parameters against the schemas of their decorators: 422 with the path of each wrong field. */
 export function validationPipe(): StandardSchemaValidationPipe {
-  return new StandardSchemaValidationPipe({
+  return new FaithfulValidationPipe({
     exceptionFactory: (issues: readonly Issue[]) =>
       AppError.invalid(
         placeIssues(issues)

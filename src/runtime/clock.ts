@@ -17,6 +17,9 @@ export interface Clock {
 
 export const CLOCK = Symbol('Clock');
 
+/** About 25 days. For anything longer `setTimeout` fires at once. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
 export class SystemClock implements Clock {
   now(): number {
     return Date.now();
@@ -27,8 +30,13 @@ export class SystemClock implements Clock {
   }
 
   after(delayMs: number, callback: () => void, options: { unref?: boolean } = {}): Timer {
-    const handle = setTimeout(callback, delayMs);
-    if (options.unref) handle.unref();
+    let handle: NodeJS.Timeout;
+    const wait = (leftMs: number): void => {
+      const stepMs = Math.min(leftMs, MAX_TIMEOUT_MS);
+      handle = setTimeout(() => (leftMs > stepMs ? wait(leftMs - stepMs) : callback()), stepMs);
+      if (options.unref) handle.unref();
+    };
+    wait(delayMs);
     return { cancel: () => clearTimeout(handle) };
   }
 

@@ -104,9 +104,9 @@ export type CreateWorkflow = z.infer<typeof CreateWorkflow>;
 
 /** Query of the POST for a body that is the manifests themselves. With a JSON body it is empty. */
 export const CreateWorkflowQuery = z.strictObject({
-  name: name.optional(),
-  clusterId: clusterId.optional(),
-  namespace: namespace.optional(),
+  name: dnsLabel.optional().meta({ description: 'Of the workflow, for a body of YAML.' }),
+  clusterId: objectId.optional().meta({ description: 'A registered cluster, for a body of YAML.' }),
+  namespace: dnsLabel.optional().meta({ description: 'Of all objects that name none, for a body of YAML.' }),
   onFailure: onFailure.optional(),
 });
 export type CreateWorkflowQuery = z.infer<typeof CreateWorkflowQuery>;

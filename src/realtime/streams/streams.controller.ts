@@ -5,7 +5,6 @@ import type { z } from 'zod';
 import { CurrentPrincipal, CurrentTicket, Roles } from '../../auth/access.decorators.js';
 import type { Principal } from '../../auth/principal.js';
 import type { Ticket } from '../../auth/ticket-authority.js';
-import { duration } from '../../config/setting-types.js';
 import { AppError } from '../../errors/app-error.js';
 import { ApiProblems } from '../../http/api-problems.js';
 import { objectIdParam } from '../../http/object-id.js';
@@ -166,7 +165,8 @@ export class StreamsController {
       this.broadcaster.refuse(response, 'shutdown');
       return;
     }
-    const topics = await this.broadcaster.authorize(principal, keys);
+    // One that comes back must not lose all of its keys because the thing behind one of them was removed meanwhile.
+    const topics = await this.broadcaster.authorize(principal, keys, { dropGone: lastEventId !== undefined });
     const durationMs = this.durationMs(query, ticket);
     const options = {
       ...(durationMs === undefined ? {} : { durationMs }),
@@ -190,7 +190,7 @@ export class StreamsController {
 
   /** A ticket's stream ends with it. */
   private durationMs(query: StreamQuery, ticket: Ticket | undefined): number | undefined {
-    const asked = query.duration === undefined ? undefined : duration().parse(query.duration);
+    const asked = query.duration;
     if (!ticket) return asked;
     const left = Math.max(0, ticket.resumableUntil.getTime() - this.clock.now());
     return Math.min(asked ?? left, left);

@@ -1,4 +1,7 @@
 import { z } from 'zod';
+import { duration } from '../../config/setting-types.js';
+
+const DURATION = duration();
 
 const MAX_KEYS = 64;
 /** Longer than any id of ours: what is cut is none of them, and gets a snapshot. */
@@ -22,7 +25,14 @@ export const streamKeys = z
 export const streamQuery = z.strictObject({
   duration: z
     .string()
-    .regex(/^\d{1,9}(ms|s|m|h)$/, 'expected a duration like 500ms, 5s, 10m or 1h')
+    .transform((text, context) => {
+      try {
+        return DURATION.parse(text);
+      } catch {
+        context.addIssue({ code: 'custom', message: `expected ${DURATION.expected}` });
+        return z.NEVER;
+      }
+    })
     .optional()
     .meta({ description: 'Ends the stream cleanly after this time; without it, it stays open.', example: '5s' }),
   lastEventId: z
