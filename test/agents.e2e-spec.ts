@@ -136,7 +136,7 @@ describe('agents', () => {
         api.call('POST', '/jobs/claim', { body: { claimId: 'x' } }),
       ];
       expect((await Promise.all(calls)).map(({ status }) => status)).toEqual([401, 401, 401]);
-      expect(await jobOf(id)).toMatchObject({ state: 'scheduled', reason: 'agent_removed' });
+      expect(await jobOf(id)).toMatchObject({ state: 'queued', reason: 'agent_removed', runAt: null });
       await ops.must('POST', `/jobs/${id}/cancel`);
     }
   });

@@ -48,7 +48,9 @@ export class AgentsController {
   @Roles('operator')
   @ApiOperation({
     summary: 'Drain, label or revoke an agent',
-    description: '`{"schedulable": false}` drains it: it ends what it has and gets no more.',
+    description:
+      '`{"version": 1, "schedulable": false}` drains it: it ends what it has and gets no more. `{"status": "revoked"}` ends its ' +
+      'credentials; its jobs go to others at once.',
   })
   @ApiOkResponse({ standardSchema: AgentAnswer })
   update(

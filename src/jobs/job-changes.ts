@@ -130,7 +130,10 @@ export class JobChanges {
     return this.endAttempt('fail', by, isRetryable, { reason, error: literal(error), ended });
   }
 
-  /** The lease is over. Without a reason the one is told that time alone has brought about. */
+  /**
+   * The lease is over. Without a reason the one is told that time alone has brought about. An agent that was removed is
+   * no sign that the job is at fault: it is tried again without a delay.
+   */
   release(by: string, reason: ReleaseReason | null): Change {
     const why = reason ?? this.whyOver();
     const count = { $toString: '$attempts' };
@@ -142,7 +145,8 @@ export class JobChanges {
       '"}',
     ];
     const error = cond({ $eq: ['$outcome', 'failed'] }, { $concat: exhausted }, '$error');
-    return this.endAttempt('release', by, true, { reason: why, error });
+    const next = reason === 'agent_removed' ? 'queued' : 'scheduled';
+    return this.endAttempt('release', by, true, { reason: why, error }, next);
   }
 
   /** At once for a job that waits; a flag on one that an agent has. */
@@ -177,19 +181,27 @@ export class JobChanges {
     return [...change, { $set: { sweepId: literal(sweepId) } }];
   }
 
-  private endAttempt(event: 'fail' | 'release', by: string, isRetryable: boolean, fields: Fields): Change {
+  private endAttempt(
+    event: 'fail' | 'release',
+    by: string,
+    isRetryable: boolean,
+    fields: Fields,
+    next: 'scheduled' | 'queued' = 'scheduled',
+  ): Change {
     const { now } = this.time;
     const again = { $and: [isRetryable, { $lte: ['$attempts', '$maxRetries'] }] };
-    const outcome = cond('$cancelRequested', 'canceled', cond(again, 'scheduled', 'failed'));
-    const isAgain = { $eq: ['$outcome', 'scheduled'] };
+    const outcome = cond('$cancelRequested', 'canceled', cond(again, next, 'failed'));
+    const isAgain = { $eq: ['$outcome', next] };
     const ended: Fields = {};
     for (const [field, value] of Object.entries(this.ended())) ended[field] = cond(isAgain, `$${field}`, value);
     return [
       { $set: { outcome } },
       ...this.change(event, by, {
         state: '$outcome',
-        runAt: cond(isAgain, plus(now, this.backoff()), REMOVE),
         ...this.leaveAgent(),
+        ...(next === 'queued'
+          ? this.stayInQueue(isAgain)
+          : { runAt: cond(isAgain, plus(now, this.backoff()), REMOVE) }),
         ...ended,
         ...fields,
       }),
@@ -242,6 +254,13 @@ export class JobChanges {
 
   private leavePlace(): Fields {
     return { slot: REMOVE, lastSlot: { $ifNull: ['$slot', REMOVE] } };
+  }
+
+  /** Queued again, with the place among its tenant's running jobs that it has, if it has one. */
+  private stayInQueue(isAgain: Expression): Fields {
+    const place: Fields = {};
+    for (const [field, value] of Object.entries(this.leavePlace())) place[field] = cond(isAgain, `$${field}`, value);
+    return { waitingSince: cond(isAgain, this.time.now, REMOVE), ...place };
   }
 
   private stamp(): Fields {

@@ -162,8 +162,18 @@ describe('a claim that waits', () => {
     expect(await small.claim(agent('2', '*'), { waitMs: 30_000 })).toEqual([]);
     await small.dispatcher.stop();
     expect(await waiting).toEqual([]);
+  });
+
+  it('is refused during the drain, with the end of its connection, and gets no job', async () => {
+    const draining = makeJobs(room.database, room.clock);
     await room.add();
-    expect(await small.claim(agent('3', '*'))).toEqual([]);
+    const refusal = { code: 'service.draining', status: 503, headers: { 'Retry-After': '1', Connection: 'close' } };
+    draining.readiness.state = 'draining';
+    await expect(draining.claim(PLATFORM_AGENT, { waitMs: 30_000 })).rejects.toMatchObject(refusal);
+    draining.readiness.state = 'ready';
+    await draining.dispatcher.stop();
+    await expect(draining.claim(PLATFORM_AGENT)).rejects.toMatchObject(refusal);
+    expect(await room.collection.documents.countDocuments({ state: 'queued' })).toBe(1);
   });
 
   /** Resolves when that many claims wait and their first look is over. */

@@ -1,5 +1,6 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { ALL_TENANTS } from '../auth/principal.js';
+import { AppError } from '../errors/app-error.js';
 import { Readiness } from '../lifecycle/index.js';
 import { EventBus } from '../realtime/index.js';
 import { CLOCK, type Clock } from '../runtime/clock.js';
@@ -23,7 +24,7 @@ const SCOPE_KEPT_MS = 60_000;
 /**
  * Claims of agents at this replica. A claim that finds nothing is parked in memory; jobs that come in wake it by a hint
  * on the bus, and a slow poll finds those that came in elsewhere. Parked claims are answered empty when the service
- * drains; one more than the bound is not parked.
+ * drains, later ones are refused; one more than the bound is not parked.
  */
 @Injectable()
 export class JobDispatcher implements Runnable {
@@ -71,9 +72,16 @@ export class JobDispatcher implements Runnable {
   /**
    * Jobs for the agent, or none when its time is over. A repeated claim id gets what the first one got; the first one,
    * if it still waits, is answered empty.
+   * @throws AppError `service.draining`.
    */
   async claim(agent: AgentIdentity, request: ClaimRequest, signal: AbortSignal): Promise<ClaimedJob[]> {
-    if (this.isStopped || this.readiness.state === 'draining' || signal.aborted) return [];
+    if (signal.aborted) return [];
+    if (this.isStopped || this.readiness.state === 'draining') {
+      // Answered empty, an agent would claim again at once, and keep a connection busy that is to end.
+      throw new AppError('service.draining', 'the service is shutting down; claim again when it is back', {
+        headers: { 'Retry-After': '1', Connection: 'close' },
+      });
+    }
     const claimKey = claimKeyOf(agent.id, request.claimId);
     this.parked.get(claimKey)?.end();
     const isFull = this.parked.size >= this.config.maxParkedClaims;

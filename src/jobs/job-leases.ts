@@ -69,8 +69,8 @@ export class JobLeases {
   }
 
   /**
-   * Takes all jobs from an agent that is gone; they are tried again as after any lost lease. Returns how many. What
-   * `beforeEach` throws ends it.
+   * Takes all jobs from an agent that is gone; they are tried again as after any lost lease, and at once if it was
+   * removed. Returns how many. What `beforeEach` throws ends it.
    */
   async releaseAll(agentId: string, reason: ReleaseReason, beforeEach: () => void = () => undefined): Promise<number> {
     let released = 0;

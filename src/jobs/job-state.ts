@@ -46,6 +46,8 @@ type Transitions = Readonly<Partial<Record<JobState, readonly JobState[]>>>;
 
 /** An attempt that ended without a result: tried again later, given up, or cancelled as was asked for meanwhile. */
 const ATTEMPT_ENDED = ['scheduled', 'failed', 'canceled'] as const;
+/** Taken from an agent that was removed, a job goes to others at once. */
+const RELEASED = [...ATTEMPT_ENDED, 'queued'] as const;
 const RUNNABLE = ['queued', 'throttled'] as const;
 
 /** The one transition table: which event takes a job from which state to which. What is not here does not happen. */
@@ -58,7 +60,7 @@ const TRANSITIONS: Readonly<Record<JobEvent, Transitions>> = {
   progress: { running: ['running'] },
   complete: { claimed: ['completed'], running: ['completed'] },
   fail: { claimed: ATTEMPT_ENDED, running: ATTEMPT_ENDED },
-  release: { claimed: ATTEMPT_ENDED, running: ATTEMPT_ENDED },
+  release: { claimed: RELEASED, running: RELEASED },
   // Of a job that an agent has, cancelling is a flag: only the agent can stop its work.
   cancel: {
     scheduled: ['canceled'],
@@ -94,7 +96,10 @@ export interface AttemptEnd {
   readonly isRetryable: boolean;
 }
 
-/** Where an attempt that ended without a result leaves the job. A job is tried 1 + `maxRetries` times. */
+/**
+ * Where an attempt that ended without a result leaves the job; of a removed agent, `queued` instead of `scheduled`. A
+ * job is tried 1 + `maxRetries` times.
+ */
 export function afterAttempt({ attempts, maxRetries, cancelRequested, isRetryable }: AttemptEnd): JobState {
   if (cancelRequested) return 'canceled';
   return isRetryable && attempts <= maxRetries ? 'scheduled' : 'failed';

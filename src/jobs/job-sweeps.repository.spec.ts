@@ -10,6 +10,7 @@ import {
   openJobRoom,
   hexOf,
 } from '../../test/support/job-room.js';
+import { settle } from '../../test/support/fake-clock.js';
 import { ADMIN } from '../../test/support/tenant-room.js';
 import type { JobDocument } from './job.document.js';
 import { isTerminal } from './job-state.js';
@@ -187,9 +188,48 @@ describe('job recovery', () => {
     const [kept] = await room.claim(other);
     expect(await room.leases.releaseAll(PLATFORM_AGENT.id, 'agent_removed')).toBe(2);
     expect(await room.leases.releaseAll(PLATFORM_AGENT.id, 'agent_removed')).toBe(0);
-    const jobs = await room.collection.documents.find({ state: 'scheduled' }).toArray();
-    expect(jobs.map(({ reason }) => reason)).toEqual(['agent_removed', 'agent_removed']);
+    const jobs = await room.collection.documents.find({ state: 'queued' }).toArray();
+    const queued = { reason: 'agent_removed', attempts: 1, waitingSince: new Date(room.clock.now()) };
+    expect(jobs).toMatchObject([queued, queued]);
+    expect(jobs.some((job) => 'runAt' in job || 'lease' in job || 'outcome' in job)).toBe(false);
     expect(await room.stateOf(kept?.id ?? '')).toBe('claimed');
+    const again = await room.claim(other, { capacity: 3 });
+    expect(again.map(({ attempt }) => attempt)).toEqual([2, 2]);
+  });
+
+  it('gives jobs of a removed agent to one that waits already, and keeps those that go offline for later', async () => {
+    await room.add();
+    const { id } = await room.claimOne(PLATFORM_AGENT);
+    const waiting = room.claim(agent('q', '*'), { waitMs: 30_000 });
+    await settle();
+    await room.leases.releaseAll(PLATFORM_AGENT.id, 'agent_removed');
+    expect(await waiting).toMatchObject([{ id, attempt: 2 }]);
+    await room.leases.releaseAll(agent('q', '*').id, 'agent_offline');
+    expect(await get(id)).toMatchObject({ state: 'scheduled', reason: 'agent_offline', runAt: expect.any(String) });
+  });
+
+  it('ends jobs of a removed agent that had their last attempt, or are to be cancelled', async () => {
+    await room.add({ maxRetries: 0 });
+    await room.add();
+    const [last, canceled] = await room.claim(PLATFORM_AGENT, { capacity: 2 });
+    await room.service.cancel(ADMIN, canceled?.id ?? '');
+    await room.leases.releaseAll(PLATFORM_AGENT.id, 'agent_removed');
+    expect(await get(last?.id ?? '')).toMatchObject({ state: 'failed', error: { code: 'retries_exhausted' } });
+    expect(await get(canceled?.id ?? '')).toMatchObject({ state: 'canceled' });
+    const stored = await room.collection.documents.find().toArray();
+    expect(stored.some((job) => 'waitingSince' in job || 'runAt' in job)).toBe(false);
+    expect(stored.every(({ endedAt }) => endedAt !== null)).toBe(true);
+  });
+
+  it('leaves jobs of a removed agent their place among the running ones of their tenant', async () => {
+    await room.tenants.service.create(ADMIN, { name: 'acme', limits: { running: 1 } });
+    await room.add({ tenantId: 'acme' }, 2);
+    const { id } = await room.claimOne(PLATFORM_AGENT);
+    await room.leases.releaseAll(PLATFORM_AGENT.id, 'agent_removed');
+    await room.sweep();
+    const stored = await room.collection.documents.find().toArray();
+    const places = new Map(stored.map((job) => [hexOf(job) === id ? 'released' : 'other', [job.state, job.slot]]));
+    expect(Object.fromEntries(places)).toEqual({ released: ['queued', 0], other: ['throttled', undefined] });
   });
 
   it('leaves fields of their state only, so that sparse indexes stay small', async () => {

@@ -34,6 +34,8 @@ const ACTOR = 'job-recovery';
 /** Leases differ by the time between two commands, not more. */
 const LEASE_TOLERANCE_MS = 60_000;
 const AGENTS_AT_ONCE = 200;
+/** Of work that needs none. */
+const NO_LEAD: SweepGuard['lease'] = { assertHeld: () => undefined };
 
 type Slice = (ids: Types.ObjectId[], mark: string) => Promise<ListedJobDocument[]>;
 
@@ -73,11 +75,26 @@ export class JobSweeps {
       async () => void (counts.released += await this.releaseOverdue(guard, now)),
       async () => void (counts.released += await this.releaseOfGoneAgents(guard)),
       async () => void (counts.expired += await this.expire(guard, now)),
-      async () => void (counts.due += await this.queueDue(guard, now)),
+      async () => void (counts.due += (await this.queueDue(guard, now)).length),
       () => this.fillPlaces(guard, counts),
     ]);
     const { shortened: _, ...ofJobs } = counts;
     return { changed: Object.values(ofJobs).reduce((sum, count) => sum + count, 0), counts };
+  }
+
+  /**
+   * Only what is due, and places for it. Any replica may do this at any time: nothing but the time decides, and each
+   * change is conditional. Returns how many. @throws the signal's reason.
+   */
+  async queueDueJobs(signal: AbortSignal): Promise<number> {
+    const guard = { signal, lease: NO_LEAD };
+    const queued = await this.queueDue(guard, await this.time.read());
+    const throttled = queued.filter(({ state }) => state === 'throttled');
+    for (const tenantId of new Set(throttled.map((job) => job.tenantId))) {
+      mayGoOn(guard);
+      await this.slots.fillTenant(tenantId);
+    }
+    return queued.length;
   }
 
   private async releaseOverdue(guard: SweepGuard, now: Date): Promise<number> {
@@ -121,8 +138,8 @@ export class JobSweeps {
     return expired.length;
   }
 
-  private async queueDue(guard: SweepGuard, now: Date): Promise<number> {
-    const queued = await inSlices(guard, this.clock, async () => {
+  private async queueDue(guard: SweepGuard, now: Date): Promise<ListedJobDocument[]> {
+    return inSlices(guard, this.clock, async () => {
       const due = await this.repository.due(now, CHANGED_AT_ONCE);
       const tenants = await this.tenants.ofNames([...new Set(due.map(({ tenantId }) => tenantId))]);
       const limited = new Set(tenants.filter(({ limits }) => limits.running !== null).map(({ name }) => name));
@@ -138,7 +155,6 @@ export class JobSweeps {
       }
       return { read: due.length, changed };
     });
-    return queued.length;
   }
 
   /** Limits that were set, raised or lifted, and places that no report has filled again. */

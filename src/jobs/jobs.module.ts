@@ -4,6 +4,7 @@ import { LifecycleRegistry } from '../lifecycle/index.js';
 import { TenantsModule } from '../tenants/index.js';
 import { AGENT_DIRECTORY } from './agent-directory.js';
 import { AgentJobsController } from './agent-jobs.controller.js';
+import { DueJobs } from './due-jobs.js';
 import { JobAnnouncer } from './job-announcer.js';
 import { JobChanges } from './job-changes.js';
 import { JobClaimsRepository } from './job-claims.repository.js';
@@ -34,6 +35,7 @@ import { ReportWriter } from './report-writer.js';
   controllers: [JobsController, AgentJobsController],
   providers: [
     { provide: AGENT_DIRECTORY, useExisting: StoredAgentDirectory },
+    DueJobs,
     JobAnnouncer,
     JobChanges,
     JobClaimsRepository,
@@ -61,6 +63,7 @@ export class JobsModule {
   constructor(
     lifecycle: LifecycleRegistry,
     dispatcher: JobDispatcher,
+    due: DueJobs,
     streams: JobStreamTopics,
     work: AgentWork,
     leases: JobLeases,
@@ -73,5 +76,6 @@ export class JobsModule {
     });
     streams.register();
     lifecycle.register('executor', dispatcher);
+    lifecycle.register('monitors', due);
   }
 }
