@@ -44,6 +44,8 @@ const MAX_CLAIMED = 100;
 /** How long the end of a job is told while the platform is away: longer than it takes to start it anew. */
 const REPORT_FOR_MS = 600_000;
 const FIRST_BEAT_MS = 1_000;
+/** After an answer without jobs that did not wait for any: the platform drains, or cannot hold more claims. */
+const EMPTY_PAUSE_MS = 1_000;
 
 /** Claims jobs, runs them, keeps their leases and tells how they end. */
 export class Agent {
@@ -58,7 +60,7 @@ export class Agent {
 
   constructor(options: AgentOptions) {
     this.options = { capacity: 1, waitMs: 20_000, drainMs: 20_000, log: () => undefined, ...options };
-    this.client = new PlatformClient(options.url, options.credential);
+    this.client = new PlatformClient(options.url, { credential: options.credential, log: this.options.log });
   }
 
   /**
@@ -87,8 +89,13 @@ export class Agent {
         continue;
       }
       try {
+        const sentAt = performance.now();
         const jobs = await this.client.claim({ claimId: randomUUID(), capacity: room, waitMs }, signal);
         for (const job of jobs) this.take(job);
+        const hasWaited = performance.now() - sentAt >= Math.max(waitMs - EMPTY_PAUSE_MS, EMPTY_PAUSE_MS);
+        if (jobs.length === 0 && !hasWaited) {
+          await sleep(EMPTY_PAUSE_MS * (0.5 + Math.random()), undefined, { signal });
+        }
       } catch (error) {
         if (!signal.aborted) throw error;
       }

@@ -1,84 +1,72 @@
 // `npm run agent -- --url http://127.0.0.1:3000 --token <bootstrap token>`; see README.md.
 import { randomUUID } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
-import { hostname } from 'node:os';
-import { parseArgs } from 'node:util';
+import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { Agent } from './agent.ts';
+import { type CliOptions, USAGE, UsageError, parseOptions } from './cli-options.ts';
 import { FUNCTIONS } from './job-functions.ts';
 import { PlatformClient, PlatformError } from './platform-client.ts';
 
-const USAGE = `npm run agent -- [options]
-  --url <url>               of the platform (http://127.0.0.1:3000)
-  --token <token>           bootstrap token, to register; or AGENT_TOKEN
-  --credential-file <path>  keeps the credential: read if it is there, written after registering
-  --name <name>             DNS label; the host's name if absent
-  --labels <k=v,k=v>        what jobs may ask for with "requires"
-  --capacity <n>            jobs at a time (1)
-  --wait <ms>               how long a claim waits for jobs (20000)
-`;
-
-const { values } = parseArgs({
-  options: {
-    url: { type: 'string', default: 'http://127.0.0.1:3000' },
-    token: { type: 'string' },
-    'credential-file': { type: 'string' },
-    name: { type: 'string', default: hostname().split('.')[0]?.toLowerCase() ?? 'agent' },
-    labels: { type: 'string', default: '' },
-    capacity: { type: 'string', default: '1' },
-    wait: { type: 'string', default: '20000' },
-    help: { type: 'boolean', default: false },
-  },
-});
+// sysexits(3).
+const EX_USAGE = 64;
+const EX_NOPERM = 77;
 
 const log = (entry: Readonly<Record<string, unknown>>): void => void process.stdout.write(`${JSON.stringify(entry)}\n`);
 
-function labelsOf(text: string): Record<string, string> {
-  const pairs = text.split(',').filter((part) => part !== '');
-  return Object.fromEntries(pairs.map((pair) => [pair.split('=')[0] ?? '', pair.split('=')[1] ?? '']));
-}
-
-async function stored(path: string | undefined): Promise<string | undefined> {
-  if (path === undefined) return undefined;
+/** An empty file is one that was made for a registration that failed. */
+async function stored(path: string): Promise<string | undefined> {
   try {
-    return (await readFile(path, 'utf8')).trim();
+    return (await readFile(path, 'utf8')).trim() || undefined;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
+    throw new UsageError(`--credential-file: cannot be read: ${String(error)}`);
   }
 }
 
-async function credentialFor(signal: AbortSignal): Promise<string> {
-  const path = values['credential-file'];
-  const known = await stored(path);
+async function writable(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'w', 0o600);
+  } catch (error) {
+    throw new UsageError(`--credential-file: cannot be written, the token was not spent: ${String(error)}`);
+  }
+}
+
+async function credentialFor(options: CliOptions, signal: AbortSignal): Promise<string> {
+  const { url, name, labels, credentialFile } = options;
+  const known = credentialFile === undefined ? undefined : await stored(credentialFile);
   if (known !== undefined) return known;
-  const token = values.token ?? process.env['AGENT_TOKEN'];
-  if (token === undefined) throw new Error(`there is neither a credential nor a bootstrap token\n${USAGE}`);
-  const labels = labelsOf(values.labels);
-  const registration = { token, name: values.name, labels, version: '1', requestId: randomUUID() };
-  const { id, credential } = await new PlatformClient(values.url).register(registration, signal);
-  if (path !== undefined) await writeFile(path, credential, { mode: 0o600 });
-  log({ message: 'registered', agent: id, name: values.name });
-  return credential;
+  const token = options.token ?? process.env['AGENT_TOKEN'];
+  if (token === undefined) throw new UsageError(`there is neither a credential nor a bootstrap token\n${USAGE}`);
+  // Before the token is spent: the credential is shown once.
+  const file = credentialFile === undefined ? undefined : await writable(credentialFile);
+  try {
+    const registration = { token, name, labels, version: '1', requestId: randomUUID() };
+    const { id, credential } = await new PlatformClient(url, { log }).register(registration, signal);
+    await file?.writeFile(credential);
+    await file?.sync();
+    log({ message: 'registered', agent: id, name });
+    return credential;
+  } finally {
+    await file?.close();
+  }
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof UsageError) return EX_USAGE;
+  return error instanceof PlatformError && error.status === 401 ? EX_NOPERM : 1;
 }
 
 async function main(): Promise<number> {
-  if (values.help) {
-    process.stdout.write(USAGE);
-    return 0;
-  }
   const stop = new AbortController();
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
   try {
-    const credential = await credentialFor(stop.signal);
-    const capacity = Number(values.capacity);
-    const agent = new Agent({
-      url: values.url,
-      credential,
-      functions: FUNCTIONS,
-      capacity,
-      waitMs: Number(values.wait),
-      log,
-    });
+    const options = parseOptions(process.argv.slice(2));
+    if (options.help) {
+      process.stdout.write(USAGE);
+      return 0;
+    }
+    const { url, capacity, waitMs } = options;
+    const credential = await credentialFor(options, stop.signal);
+    const agent = new Agent({ url, credential, functions: FUNCTIONS, capacity, waitMs, log });
     log({ message: 'working', capacity, types: Object.keys(FUNCTIONS) });
     await agent.run(stop.signal);
     log({ message: 'drained' });
@@ -86,7 +74,7 @@ async function main(): Promise<number> {
   } catch (error) {
     if (stop.signal.aborted) return 0;
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-    return error instanceof PlatformError && error.status === 401 ? 77 : 1;
+    return exitCodeOf(error);
   }
 }
 

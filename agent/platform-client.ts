@@ -13,6 +13,7 @@ import type {
 const FIRST_DELAY_MS = 100;
 const MAX_DELAY_MS = 5_000;
 const ANSWER_WITHIN_MS = 15_000;
+const LOG_EVERY_MS = 60_000;
 
 /** The platform's answer was an error: `code` is stable, the message is for people. */
 export class PlatformError extends Error {
@@ -40,17 +41,25 @@ interface CallOptions {
   readonly onSend?: () => void;
 }
 
+export interface PlatformClientOptions {
+  readonly credential?: string;
+  readonly log?: (entry: Readonly<Record<string, unknown>>) => void;
+}
+
 /**
  * The agent's side of the HTTP API. Each call is repeated, with growing delays, while the platform is away or busy: all
- * of them may be. Rejects with PlatformError for an answer that will stay, and with the signal's reason.
+ * of them may be; the first failure is logged, then one a minute. Rejects with PlatformError for an answer that will stay, and with the signal's reason.
  */
 export class PlatformClient {
   private readonly url: string;
   private readonly credential: string | undefined;
+  private readonly log: NonNullable<PlatformClientOptions['log']>;
 
-  constructor(url: string, credential?: string) {
-    this.url = url.replace(/\/$/, '');
+  /** @throws TypeError for a URL that is not of the platform: no delay would mend it. */
+  constructor(url: string, { credential, log = () => undefined }: PlatformClientOptions = {}) {
+    this.url = platformUrl(url);
     this.credential = credential;
+    this.log = log;
   }
 
   async register(registration: Registration, signal: AbortSignal): Promise<RegisteredAgent> {
@@ -94,6 +103,8 @@ export class PlatformClient {
   }
 
   private async persist<T>(path: string, body: unknown, options: CallOptions): Promise<T> {
+    let loggedAt = -Infinity;
+    let failures = 0;
     for (let delayMs = FIRST_DELAY_MS; ; delayMs = Math.min(delayMs * 2, MAX_DELAY_MS)) {
       let waitMs = delayMs;
       options.onSend?.();
@@ -104,6 +115,11 @@ export class PlatformClient {
         if (error instanceof PlatformError) {
           if (!error.isPassing) throw error;
           waitMs = Math.max(waitMs, error.retryAfterMs);
+        }
+        failures += 1;
+        if (performance.now() - loggedAt >= LOG_EVERY_MS) {
+          loggedAt = performance.now();
+          this.log({ message: 'a request failed, it is repeated', path, failures, why: reasonOf(error) });
         }
       }
       // Agents that lost the platform together come back apart.
@@ -127,11 +143,36 @@ export class PlatformClient {
   }
 }
 
+/** The URL without a slash at its end. @throws TypeError when it is not an http(s) one, or has a password in it. */
+export function platformUrl(text: string): string {
+  const url = URL.parse(text);
+  if (!url || !['http:', 'https:'].includes(url.protocol)) {
+    throw new TypeError(`expected an http:// or https:// URL, got "${text}"`);
+  }
+  if (url.username !== '' || url.password !== '') throw new TypeError('expected a URL without user and password');
+  return text.trim().replace(/\/+$/, '');
+}
+
+/** `fetch failed` alone tells nothing: the reason is its cause. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { cause } = error;
+  if (!(cause instanceof Error)) return error.message;
+  const code = 'code' in cause ? String(cause.code) : cause.name;
+  return `${error.message}: ${cause.message || code}`;
+}
+
+interface ProblemDocument {
+  readonly code?: string;
+  readonly detail?: string;
+  readonly errors?: ReadonlyArray<{ readonly path: string; readonly message: string }>;
+}
+
 function problemOf({ status, headers }: Response, text: string): PlatformError {
   const retryAfterMs = Number(headers.get('retry-after') ?? 0) * 1_000 || 0;
   const isProblem = headers.get('content-type')?.includes('json') === true;
-  const { code = 'unknown', detail = text } = isProblem
-    ? (JSON.parse(text) as { readonly code?: string; readonly detail?: string })
-    : {};
-  return new PlatformError(status, code, `${status} ${code}: ${detail}`, retryAfterMs);
+  const { code = 'unknown', detail = text, errors = [] } = isProblem ? (JSON.parse(text) as ProblemDocument) : {};
+  const fields = errors.map(({ path, message }) => `${path || 'body'}: ${message}`).join('; ');
+  const message = `${status} ${code}: ${detail}${fields === '' ? '' : ` (${fields})`}`;
+  return new PlatformError(status, code, message, retryAfterMs);
 }

@@ -1,6 +1,9 @@
 // What an agent and the platform tell each other; README.md has it in words and as curl lines. Times are durations: the
 // two clocks need not agree.
 
+/** The longest that a claim may wait. */
+export const MAX_WAIT_MS = 30_000;
+
 export interface Lease {
   /** Proves, with every report, that the job is still this agent's. */
   readonly token: string;

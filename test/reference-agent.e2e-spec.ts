@@ -1,6 +1,11 @@
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { type Server, createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { AgentProcess } from './support/agent-process.js';
 import { ApiClient, eventually } from './support/api-client.js';
@@ -14,6 +19,17 @@ interface Job {
   readonly result: unknown;
   readonly history: ReadonlyArray<{ readonly event: string }>;
   readonly progress: { readonly percent: number } | null;
+}
+
+const CLI = fileURLToPath(new URL('../agent/cli.ts', import.meta.url));
+
+/** Runs it to its end. */
+function run(...args: string[]): Promise<{ code: number | null; said: string }> {
+  return new Promise((resolve) => {
+    const child = execFile(process.execPath, [CLI, ...args], { timeout: 15_000 }, (_, __, said) =>
+      resolve({ code: child.exitCode, said }),
+    );
+  });
 }
 
 describe('the reference agent', () => {
@@ -100,5 +116,66 @@ describe('the reference agent', () => {
     const done = await until(job.id, 'completed');
     expect(done.attempts).toBeGreaterThan(1);
     expect(done.agentId).not.toBe(agentId);
+  });
+
+  it.each([
+    [['--url', 'localhost:3000'], '--url'],
+    [['--url', 'ftp://localhost'], '--url'],
+    [['--capacity', '0'], '--capacity'],
+    [['--capacity', '1.5'], '--capacity'],
+    [['--wait', '30001'], '--wait'],
+    [['--labels', 'arch'], '--labels'],
+    [['--bogus'], '--bogus'],
+  ])('is not started with %j', async (args, option) => {
+    const { code, said } = await run('--token', 'any', ...args);
+    expect([code, said.split('\n').length]).toEqual([64, 2]);
+    expect(said).toContain(option);
+  });
+
+  it('spends its token only when the credential can be kept, and tells which field was refused', async () => {
+    const body = { pool: 'platform' };
+    const { token } = await api.must<{ token: string }>('POST', '/bootstrap-tokens', { body });
+    const credentialFile = join(folder, 'no-such-folder', 'kept');
+    const args = ['--url', service.url, '--token', token];
+    expect((await run(...args, '--name', 'kept', '--credential-file', credentialFile)).code).toBe(64);
+    const refused = await run(...args, '--name', 'Not_A_Label', '--credential-file', join(folder, 'kept'));
+    expect([refused.code, refused.said]).toEqual([1, expect.stringMatching(/^422 request\.invalid: .*\(name: /)]);
+    const agent = new AgentProcess({ url: service.url, token, name: 'kept', credentialFile: join(folder, 'kept') });
+    agents.push(agent);
+    await agent.waitFor(({ message }) => message === 'working');
+    expect(await agent.end('SIGTERM')).toBe(0);
+  });
+
+  it('says why it cannot reach the platform', async () => {
+    const url = 'http://127.0.0.1:1';
+    const agent = new AgentProcess({ url, token: 'any', name: 'lost', credentialFile: join(folder, 'lost') });
+    agents.push(agent);
+    const { why } = await agent.waitFor(({ path }) => path === '/agents/register');
+    expect(why).toMatch(/bad port|ECONNREFUSED/);
+  });
+
+  it('pauses after an empty answer that did not wait', async () => {
+    const claimedAt: number[] = [];
+    const server: Server = createServer((request, response) => {
+      if (request.url?.endsWith('/jobs/claim')) claimedAt.push(performance.now());
+      const answers = { agent: { id: 'a' }, credential: 'c', jobs: [], renewed: [], lost: [], cancel: [] };
+      response.setHeader('content-type', 'application/json').end(JSON.stringify({ ...answers, nextBeatMs: 1_000 }));
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    try {
+      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const agent = new AgentProcess({ url, token: 'any', name: 'idle', credentialFile: join(folder, 'idle') });
+      agents.push(agent);
+      await eventually(
+        () => Promise.resolve(claimedAt.length),
+        (count) => count >= 3,
+      );
+      const [first = 0, second = 0, third = 0] = claimedAt;
+      expect(Math.min(second - first, third - second)).toBeGreaterThan(400);
+      expect(await agent.end('SIGTERM')).toBe(0);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
   });
 });

@@ -68,12 +68,22 @@ export class AuditLogsController {
     const onClose = (): void => gone.abort(new AppError('service.unavailable', 'the client has gone'));
     response.once('close', onClose);
     try {
-      return await this.verification.verify(query, gone.signal);
+      const verdict = await this.verification.verify(query, gone.signal);
+      refuseNothing(query, verdict);
+      return verdict;
     } finally {
       this.isVerifying = false;
       response.off('close', onClose);
     }
   }
+}
+
+/** `intact` of no segment at all would be a lie; a log whose end was cut off is told as broken instead. */
+function refuseNothing({ from = 0 }: VerifyAuditLogsQuery, { status, newest, anchor }: AuditVerdict): void {
+  const last = Math.max(newest?.segment ?? 0, anchor?.segment ?? 0);
+  if (from <= last || status !== 'intact') return;
+  const message = last === 0 ? 'no segment is sealed yet' : `expected at most ${last}, the newest segment`;
+  throw AppError.invalid([{ path: 'from', message }]);
 }
 
 /** Field by field: what somebody added in the database is not shown. */
