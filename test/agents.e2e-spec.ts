@@ -221,6 +221,52 @@ describe('agents', () => {
   });
 });
 
+describe('an agent that claims again as soon as it is answered', () => {
+  let service: Service;
+
+  beforeAll(async () => {
+    service = await Service.start({ environment: { CROWSNEST_API_KEYS: `ops:admin:${SECRET}` } });
+  });
+  afterAll(() => service.dispose());
+
+  it('does not hold up the end of the service', async () => {
+    const ops = new ApiClient(service.url, SECRET);
+    const { token } = await ops.must<{ token: string }>('POST', '/bootstrap-tokens', { body: { pool: 'platform' } });
+    const body = { token, name: 'eager' };
+    const { credential } = await new ApiClient(service.url).must<Registered>('POST', '/agents/register', { body });
+    const statuses: number[] = [];
+    let isGone = false;
+    const claims = (async (): Promise<void> => {
+      while (!isGone) {
+        try {
+          const response = await fetch(service.api('/jobs/claim'), {
+            method: 'POST',
+            headers: { authorization: `Bearer ${credential}`, 'content-type': 'application/json' },
+            body: JSON.stringify({ claimId: crypto.randomUUID(), waitMs: 20_000 }),
+          });
+          await response.text();
+          statuses.push(response.status);
+        } catch {
+          // It does not listen any more.
+          isGone = true;
+        }
+      }
+    })();
+    await eventually(
+      () => ops.must<string>('GET', '/metrics'),
+      (text) => text.includes('crowsnest_job_parked_claims 1\n'),
+    );
+    const begun = performance.now();
+    expect(await service.end('SIGTERM')).toBe(0);
+    expect(performance.now() - begun).toBeLessThan(10_000);
+    await claims;
+    // The one that waited, and at most a few on connections that were open still.
+    expect(statuses[0]).toBe(200);
+    expect(statuses.slice(1).every((status) => status === 503)).toBe(true);
+    expect(statuses.length).toBeLessThan(10);
+  });
+});
+
 describe('API keys', () => {
   let service: Service;
   let ops: ApiClient;
