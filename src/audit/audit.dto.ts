@@ -62,7 +62,7 @@ export const VerifyAuditLogsQuery = z
       description: 'Number of the first segment, up to that of the newest; absent: the oldest there is.',
       example: 1,
     }),
-    to: segmentNumber.meta({ description: 'Number of the last, not before `from`; absent: the newest.', example: 500 }),
+    to: segmentNumber.meta({ description: 'Number of the last, not before `from`; absent: the newest.' }),
   })
   .refine(({ from, to }) => from === undefined || to === undefined || from <= to, {
     path: ['from'],

@@ -38,7 +38,7 @@ export const jobsConfig = defineConfig('jobs', {
   }),
   pollMs: setting('CROWSNEST_JOB_POLL', duration({ minMs: 10 }), {
     default: '2s',
-    description: 'How often parked claims look for jobs that another replica took in.',
+    description: 'How often due jobs are queued, and the queue is looked at for parked claims that no hint has woken.',
   }),
   maxParkedClaims: setting('CROWSNEST_JOB_PARKED_CLAIMS', integer(1, 1_000_000), {
     default: '10000',
