@@ -48,6 +48,39 @@ describe('the HTTP API', () => {
     expect(answer.body.detail).not.toBe('');
   });
 
+  it.each([
+    ['broken JSON', '/workflows', '{"name":', 'the body is not valid JSON'],
+    ['a body that is too large', '/workflows', `"${'x'.repeat(1_100_000)}"`, 'the body is larger than 1 MiB'],
+    ['a job that is too large', '/jobs', `"${'x'.repeat(2_200_000)}"`, 'the body is larger than 2 MiB'],
+    [
+      'a hostile key in disguise',
+      '/jobs',
+      '{"type":"a","payload":{"__pr\\u006fto__":{}}}',
+      'the body has a key "__proto__"',
+    ],
+  ])('says of %s what is wrong', async (_what, path, body, detail) => {
+    expect((await problem('POST', path, { body })).body.detail).toBe(detail);
+  });
+
+  it('keeps every key of a payload, and a hostile name that is a value', async () => {
+    const payload = { prototype: 'v2', constructor: 'ACME', nested: { constructor: '__proto__' } };
+    const { id } = await api.must('POST', '/jobs', { body: { type: 'odd', payload } });
+    expect(await api.must('GET', `/jobs/${String(id)}`)).toMatchObject({ payload });
+  });
+
+  it('says that a kubeconfig is empty', async () => {
+    const answer = await problem('POST', '/clusters?name=empty', { body: ' ', contentType: 'application/yaml' });
+    expect([answer.status, answer.body.errors]).toEqual([
+      422,
+      [{ path: 'kubeconfig.text', message: expect.stringContaining('the body is empty') }],
+    ]);
+  });
+
+  it('refuses to verify segments that there cannot be', async () => {
+    const answer = await problem('GET', '/audit-logs/verify?from=5&to=1');
+    expect([answer.status, answer.body.errors?.[0]?.path]).toEqual([422, 'from']);
+  });
+
   it('names the path of each wrong field, unknown ones too', async () => {
     const body = {
       name: 'Not A Label',

@@ -317,6 +317,11 @@ describe('SseBroadcaster', () => {
     for (const key of ['nothing:1', 'nothing', 'workflow:', 'workflow:missing', '']) {
       await expect(broadcaster.authorize(VIEWER, [KEY, key])).rejects.toMatchObject({ code: 'resource.not_found' });
     }
+    const left = await broadcaster.authorize(VIEWER, [KEY, 'workflow:missing'], { dropGone: true });
+    expect(left.map(({ streamKey }) => streamKey)).toEqual([KEY]);
+    await expect(broadcaster.authorize(VIEWER, ['workflow:missing'], { dropGone: true })).rejects.toMatchObject({
+      code: 'resource.not_found',
+    });
     expect(() => broadcaster.registerTopic(topic)).toThrow('registered already');
   });
 

@@ -280,6 +280,7 @@ describe('GET /streams?key=...', () => {
     ['an id in upper case', `key=workflow:${ID.toUpperCase()}`, 'key[0]', 'expected workflow:<id>'],
     ['a key that runs on', `key=${encodeURIComponent(`${KEY}\nevent: x`)}`, 'key[0]', 'expected workflow:<id>'],
     ['an empty key', 'key=', 'key[0]', 'expected workflow:<id>'],
+    ['a time that is too long', `key=${KEY}&duration=999999999h`, 'duration', 'expected a duration like'],
     ['an unknown parameter', `key=${KEY}&keys=${KEY}`, 'keys', 'is not a field'],
   ])('answers %s with 422 and its place, and keeps nothing', async (_what, query, path, message) => {
     const { server, broadcaster, topic } = await setUp();
