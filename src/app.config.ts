@@ -7,6 +7,7 @@ import { ConfigError, type ConfigSlice, type Environment, type LoadedConfig, loa
 import { controllersConfig } from './controllers/index.js';
 import { databaseConfig } from './database/index.js';
 import { egressConfig } from './egress/index.js';
+import { gatewayConfig } from './gateway/index.js';
 import { type HttpConfig, httpConfig } from './http/index.js';
 import { type JobsConfig, jobsConfig, jobsProblems } from './jobs/index.js';
 import { type LeaderElectionConfig, leaderElectionConfig, leaderElectionProblems } from './leader-election/index.js';
@@ -36,6 +37,7 @@ export const CONFIG_SLICES: readonly ConfigSlice[] = [
   agentsConfig,
   jobsConfig,
   controllersConfig,
+  gatewayConfig,
 ];
 
 /** Parses the environment and checks what only several settings together tell. Throws ConfigError with every mistake. */

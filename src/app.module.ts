@@ -8,6 +8,7 @@ import { ConfigModule, type LoadedConfig } from './config/index.js';
 import { ControllersModule } from './controllers/index.js';
 import { DatabaseModule } from './database/index.js';
 import { EgressModule } from './egress/index.js';
+import { GatewayModule } from './gateway/index.js';
 import { HealthModule } from './health/health.module.js';
 import { HttpModule } from './http/index.js';
 import { JobsModule } from './jobs/index.js';
@@ -61,6 +62,7 @@ export class AppModule {
         AgentsModule,
         JobsModule,
         ControllersModule,
+        GatewayModule,
         HealthModule,
       ],
       providers: ambient,
