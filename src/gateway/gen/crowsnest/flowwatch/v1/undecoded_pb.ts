@@ -7,15 +7,19 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { RunEventType } from "../../../flowwatch/v1/stream_service_pb.js";
+import { file_flowwatch_v1_stream_service } from "../../../flowwatch/v1/stream_service_pb.js";
 import type { PaginationResponse } from "../../../flowwatch/v1/types_pb.js";
 import { file_flowwatch_v1_types } from "../../../flowwatch/v1/types_pb.js";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file crowsnest/flowwatch/v1/undecoded.proto.
  */
 export const file_crowsnest_flowwatch_v1_undecoded: GenFile = /*@__PURE__*/
-  fileDesc("CiZjcm93c25lc3QvZmxvd3dhdGNoL3YxL3VuZGVjb2RlZC5wcm90bxIWY3Jvd3NuZXN0LmZsb3d3YXRjaC52MSJfChlVbmRlY29kZWRMaXN0UnVuc1Jlc3BvbnNlEgwKBHJ1bnMYASADKAwSNAoKcGFnaW5hdGlvbhgCIAEoCzIgLmZsb3d3YXRjaC52MS5QYWdpbmF0aW9uUmVzcG9uc2UiJgoXVW5kZWNvZGVkR2V0UnVuUmVzcG9uc2USCwoDcnVuGAEgASgMYgZwcm90bzM", [file_flowwatch_v1_types]);
+  fileDesc("CiZjcm93c25lc3QvZmxvd3dhdGNoL3YxL3VuZGVjb2RlZC5wcm90bxIWY3Jvd3NuZXN0LmZsb3d3YXRjaC52MSJfChlVbmRlY29kZWRMaXN0UnVuc1Jlc3BvbnNlEgwKBHJ1bnMYASADKAwSNAoKcGFnaW5hdGlvbhgCIAEoCzIgLmZsb3d3YXRjaC52MS5QYWdpbmF0aW9uUmVzcG9uc2UiJgoXVW5kZWNvZGVkR2V0UnVuUmVzcG9uc2USCwoDcnVuGAEgASgMIoABChFVbmRlY29kZWRSdW5FdmVudBIuCgpldmVudF90eXBlGAEgASgOMhouZmxvd3dhdGNoLnYxLlJ1bkV2ZW50VHlwZRILCgNydW4YAiABKAwSLgoKZXZlbnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBiBnByb3RvMw", [file_flowwatch_v1_stream_service, file_flowwatch_v1_types, file_google_protobuf_timestamp]);
 
 /**
  * @generated from message crowsnest.flowwatch.v1.UndecodedListRunsResponse
@@ -55,4 +59,31 @@ export type UndecodedGetRunResponse = Message<"crowsnest.flowwatch.v1.UndecodedG
  */
 export const UndecodedGetRunResponseSchema: GenMessage<UndecodedGetRunResponse> = /*@__PURE__*/
   messageDesc(file_crowsnest_flowwatch_v1_undecoded, 1);
+
+/**
+ * @generated from message crowsnest.flowwatch.v1.UndecodedRunEvent
+ */
+export type UndecodedRunEvent = Message<"crowsnest.flowwatch.v1.UndecodedRunEvent"> & {
+  /**
+   * @generated from field: flowwatch.v1.RunEventType event_type = 1;
+   */
+  eventType: RunEventType;
+
+  /**
+   * @generated from field: bytes run = 2;
+   */
+  run: Uint8Array;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp event_time = 3;
+   */
+  eventTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message crowsnest.flowwatch.v1.UndecodedRunEvent.
+ * Use `create(UndecodedRunEventSchema)` to create a new message.
+ */
+export const UndecodedRunEventSchema: GenMessage<UndecodedRunEvent> = /*@__PURE__*/
+  messageDesc(file_crowsnest_flowwatch_v1_undecoded, 2);
 
