@@ -1,3 +1,4 @@
+import type { Scope } from '../../auth/principal.js';
 import type { Subsystem } from '../registry/subsystem-directory.js';
 import type { Caller } from './caller.js';
 
@@ -26,8 +27,11 @@ export interface RunOwners {
   seen(subsystem: Subsystem, runId: string): void;
   /** It answered `not_found` for a run that the cache gave to it. */
   forget(subsystem: Subsystem, runId: string): void;
-  /** Whether more than one subsystem is known to have a run of this id: then it is shown by its qualified id. */
-  isAmbiguous(runId: string): boolean;
+  /**
+   * Whether more than one subsystem is known to have a run of this id, or it reads as the qualified id of another: then
+   * it is shown by its qualified id. With a scope only by what that scope may see.
+   */
+  isAmbiguous(runId: string, scope?: Scope): boolean;
 }
 
 export const RUN_OWNERS = Symbol('RunOwners');

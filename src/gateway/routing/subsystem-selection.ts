@@ -20,7 +20,7 @@ export function selectSubsystems(
   if (ids.length === 0) return subsystems.map((subsystem) => ({ subsystem, domainIds: [] }));
   const asked = new Set(ids);
   const registered = new Set(subsystems.map(({ id }) => id).filter((id) => asked.has(id)));
-  const domainIds = [...asked.difference(registered)];
+  const domainIds = [...asked].filter((id) => !registered.has(id));
   return subsystems.flatMap((subsystem) => {
     if (registered.has(subsystem.id)) return [{ subsystem, domainIds: [] }];
     return domainIds.length > 0 ? [{ subsystem, domainIds }] : [];

@@ -1,0 +1,26 @@
+import { Code, ConnectError } from '@connectrpc/connect';
+import type { Subsystem } from '../registry/subsystem-directory.js';
+import type { SubsystemFailure } from './answer.js';
+import { formatQualifiedId } from './qualified-id.js';
+
+type Owned = 'run' | 'workflow';
+
+/** A bare id that several have. */
+export function ambiguousId(what: Owned, id: string, owners: readonly Subsystem[]): ConnectError {
+  const qualified = owners.map((owner) => formatQualifiedId({ subsystemId: owner.id, id })).join(', ');
+  const message = `more than one subsystem has a ${what} ${id}: say which by one of ${qualified}`;
+  return new ConnectError(message, Code.FailedPrecondition);
+}
+
+/** Nobody who could be asked has it: `unavailable` if somebody could not be asked, since that one may have it. */
+export function nobodyHas(what: Owned, id: string, failures: readonly SubsystemFailure[]): ConnectError {
+  if (failures.length === 0) return new ConnectError(`no subsystem has a ${what} ${id}`, Code.NotFound);
+  const missing = failures.map(({ subsystemId, reason }) => `${subsystemId} (${reason})`).join(', ');
+  return new ConnectError(`no subsystem that answered has a ${what} ${id}; missing: ${missing}`, Code.Unavailable);
+}
+
+/** @throws ConnectError `unavailable`: what belongs to one subsystem is never asked of another. */
+export function requireConnected(owner: Subsystem): Subsystem {
+  if (owner.state === 'connected') return owner;
+  throw new ConnectError(`subsystem ${owner.id} is ${owner.state}: try again when it is connected`, Code.Unavailable);
+}

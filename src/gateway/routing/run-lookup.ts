@@ -1,0 +1,92 @@
+import { Code, ConnectError } from '@connectrpc/connect';
+import type { Clock } from '../../runtime/clock.js';
+import { UndecodedGetRunResponseSchema } from '../gen/crowsnest/flowwatch/v1/undecoded_pb.js';
+import { RunService } from '../gen/flowwatch/v1/run_service_pb.js';
+import type { Subsystem } from '../registry/subsystem-directory.js';
+import type { SubsystemFailure } from './answer.js';
+import { failureReason } from './fan-out.js';
+
+/** GetRun, its run left as bytes. */
+export const GET_RUN_UNDECODED = { ...RunService.method.getRun, output: UndecodedGetRunResponseSchema };
+
+/** How long the others may still take once one has said that it has the run, when that is enough for the asker. */
+const LATECOMERS_MS = 1_000;
+
+export interface LookedUp {
+  readonly owners: readonly Subsystem[];
+  /** They said that they do not have it. */
+  readonly absent: readonly Subsystem[];
+  readonly failures: readonly SubsystemFailure[];
+}
+
+/** A look-up under way: all are asked once for a run, however many wait for what they say. */
+export class RunLookup {
+  /** When all have answered, or have failed to. */
+  readonly complete: Promise<void>;
+  /** The same, but no later than a second after the first that has it. */
+  readonly soon: Promise<void>;
+  private readonly owners: Subsystem[] = [];
+  private readonly absent: Subsystem[] = [];
+  private readonly failures: SubsystemFailure[] = [];
+  private readonly pending: Set<Subsystem>;
+  private readonly firstOwner = Promise.withResolvers<void>();
+  private readonly cut = new AbortController();
+
+  constructor(
+    subsystems: readonly Subsystem[],
+    private readonly runId: string,
+    private readonly gatewayPath: string | undefined,
+    clock: Clock,
+  ) {
+    this.pending = new Set(subsystems);
+    this.complete = Promise.all(subsystems.map((subsystem) => this.ask(subsystem))).then(() => undefined);
+    const patience = Promise.withResolvers<void>();
+    this.soon = Promise.race([this.complete, patience.promise]);
+    void this.firstOwner.promise.then(() => {
+      const timer = clock.after(this.pending.size > 0 ? LATECOMERS_MS : 0, patience.resolve, { unref: true });
+      void this.complete.then(() => timer.cancel());
+    });
+  }
+
+  /** What is known by now; who has not answered yet counts as too late. */
+  get result(): LookedUp {
+    const late = [...this.pending].map(({ id }): SubsystemFailure => ({ subsystemId: id, reason: 'timeout' }));
+    return { owners: this.owners, absent: this.absent, failures: [...this.failures, ...late] };
+  }
+
+  /** Nobody waits for it any more. */
+  abandon(): void {
+    this.cut.abort(new ConnectError('nobody waits for the answer', Code.Canceled));
+  }
+
+  private async ask(subsystem: Subsystem): Promise<void> {
+    if (subsystem.state !== 'connected') {
+      this.failures.push({ subsystemId: subsystem.id, reason: subsystem.state });
+    } else {
+      await this.askConnected(subsystem);
+    }
+    this.pending.delete(subsystem);
+  }
+
+  private async askConnected(subsystem: Subsystem): Promise<void> {
+    const options = { signal: this.cut.signal, gatewayPath: this.gatewayPath };
+    try {
+      const { run } = await subsystem.connection.read(GET_RUN_UNDECODED, { runId: this.runId }, options);
+      if (run.length === 0) {
+        this.absent.push(subsystem);
+        return;
+      }
+      this.owners.push(subsystem);
+      this.firstOwner.resolve();
+    } catch (error) {
+      if (saysAbsent(error)) this.absent.push(subsystem);
+      else this.failures.push({ subsystemId: subsystem.id, reason: failureReason(error) });
+    }
+  }
+}
+
+/** An engine whose ids have another form may say so instead of `not_found`. */
+function saysAbsent(error: unknown): boolean {
+  const { code } = ConnectError.from(error);
+  return code === Code.NotFound || code === Code.InvalidArgument;
+}
