@@ -1,7 +1,8 @@
 import type { Principal } from '../../auth/principal.js';
 
 /** The names of DESIGN 5 that carry state; the session adds `snapshot`, `lagged`, `heartbeat` and `shutdown` itself. */
-export type StreamEventName = 'node_update' | 'status_update' | 'run_update' | 'cluster_health' | 'job_update';
+export type StreamEventName =
+  'node_update' | 'status_update' | 'run_update' | 'cluster_health' | 'job_update' | 'subsystem_update';
 
 /** One thing's state within a stream. */
 export interface StreamItem {

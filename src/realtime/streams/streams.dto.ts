@@ -6,11 +6,16 @@ const DURATION = duration();
 const MAX_KEYS = 64;
 /** Longer than any id of ours: what is cut is none of them, and gets a snapshot. */
 export const MAX_EVENT_ID = 128;
-const KEY = /^(?:(?:workflow|resource|run|cluster|job|tenant):[0-9a-f]{24}|clusters)$/;
+/** Subsystems choose their own ids: letters, digits, `.`, `_` and `-`, up to 128. */
+const SUBSYSTEM_KEY = 'subsystem:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?';
+const KEY = new RegExp(
+  `^(?:(?:workflow|resource|run|cluster|job|tenant):[0-9a-f]{24}|${SUBSYSTEM_KEY}|clusters|subsystems)$`,
+);
 const KEY_FORMS =
-  'workflow:<id>, resource:<id>, run:<id>, cluster:<id>, job:<id> or tenant:<id> with an id of 24 hex digits, or clusters';
+  'workflow:<id>, resource:<id>, run:<id>, cluster:<id>, job:<id> or tenant:<id> with an id of 24 hex digits, ' +
+  'subsystem:<id> with the id of the subsystem, clusters, or subsystems';
 /** As Markdown, which would take `<id>` for a tag. */
-const DOCUMENTED_FORMS = KEY_FORMS.replaceAll(/\w+:<id>|clusters/g, '`$&`');
+const DOCUMENTED_FORMS = KEY_FORMS.replaceAll(/\w+:<id>|clusters|subsystems/g, '`$&`');
 const EXAMPLE_KEYS = ['clusters'];
 
 /** What a stream is of; what stands twice counts once. */

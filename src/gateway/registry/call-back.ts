@@ -1,0 +1,45 @@
+import { Code, ConnectError } from '@connectrpc/connect';
+import { create } from '@bufbuild/protobuf';
+import type { CallOptions, SubsystemConnection } from '../connections/subsystem-connection.js';
+import { type Capabilities, CapabilitiesSchema, type WorkflowDefinition } from '../gen/flowwatch/v1/types_pb.js';
+import { WorkflowService } from '../gen/flowwatch/v1/workflow_service_pb.js';
+
+const PAGE = 200;
+/** Of one subsystem; what it has beyond is not routed by workflow. */
+const MAX_WORKFLOWS = 10_000;
+
+/** @throws ConnectError as the connection does. One that does not offer the call has no capabilities. */
+export async function readCapabilities(connection: SubsystemConnection, options: CallOptions): Promise<Capabilities> {
+  try {
+    const answer = await connection.read(WorkflowService.method.getCapabilities, {}, options);
+    return answer.capabilities ?? create(CapabilitiesSchema);
+  } catch (error) {
+    if (ConnectError.from(error).code === Code.Unimplemented) return create(CapabilitiesSchema);
+    throw error;
+  }
+}
+
+/** All pages. @throws ConnectError as the connection does. */
+export async function readWorkflows(
+  connection: SubsystemConnection,
+  options: CallOptions,
+): Promise<readonly WorkflowDefinition[]> {
+  const workflows = new Map<string, WorkflowDefinition>();
+  const seen = new Set<string>();
+  for (let cursor = ''; !seen.has(cursor) && workflows.size < MAX_WORKFLOWS; ) {
+    seen.add(cursor);
+    const input = { pagination: { cursor, limit: PAGE } };
+    const answer = await connection.read(WorkflowService.method.listWorkflows, input, options);
+    const known = workflows.size;
+    for (const workflow of answer.workflows.slice(0, MAX_WORKFLOWS - known)) workflows.set(workflow.id, workflow);
+    cursor = answer.pagination?.nextCursor ?? '';
+    // A page without anything new is the last, whatever its cursor says.
+    if (cursor === '' || workflows.size === known) break;
+  }
+  return [...workflows.values()];
+}
+
+/** Whether the endpoint answered that the call has been here before: it is this gateway, or leads back to it. */
+export function isLoop(error: unknown): boolean {
+  return ConnectError.from(error).code === Code.FailedPrecondition;
+}

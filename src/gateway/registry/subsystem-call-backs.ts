@@ -1,0 +1,159 @@
+import { ConnectError } from '@connectrpc/connect';
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import { SYSTEM_SCOPE } from '../../auth/principal.js';
+import { Backoff } from '../../runtime/backoff.js';
+import { CLOCK, type Clock } from '../../runtime/clock.js';
+import { PeriodicTask } from '../../runtime/periodic-task.js';
+import { RANDOM, type Random } from '../../runtime/random.js';
+import type { Runnable } from '../../runtime/runnable.js';
+import { StopReason } from '../../runtime/stop-reason.js';
+import { runPool } from '../../runtime/worker-pool.js';
+import { isLoop, readCapabilities, readWorkflows } from './call-back.js';
+import type { RegisteredSubsystem } from './registered-subsystem.js';
+import { codeName } from './registry-counters.js';
+import { SUBSYSTEM_CONNECTIONS, type SubsystemConnections } from './subsystem-connections.js';
+import { instanceState } from './subsystem-life.js';
+import { SubsystemRegistry } from './subsystem-registry.js';
+
+const RETRY = { baseMs: 1_000, maxMs: 30_000 };
+/** What a subsystem offers is asked again after this time, and looked for every so often. */
+const REFRESH_MS = 60_000;
+/** Workflows that are looked for and not known are asked for at once; this finds those that are gone. */
+const WORKFLOWS_REFRESH_MS = 300_000;
+const REFRESH_LOOK_MS = 5_000;
+const REFRESH_POOL = 8;
+
+interface CallBack {
+  readonly abort: AbortController;
+  readonly done: Promise<void>;
+}
+
+/**
+ * Calls subsystems back at the endpoints that they announced: nothing is routed to one before that has succeeded, since
+ * it may register before its own port listens. Then keeps what it offers up to date.
+ */
+@Injectable()
+export class SubsystemCallBacks implements Runnable {
+  readonly name = 'subsystem call-backs';
+  private readonly log = new Logger(SubsystemCallBacks.name);
+  private readonly callBacks = new Map<RegisteredSubsystem, Map<string, CallBack>>();
+  private readonly refreshes: PeriodicTask;
+  private unsubscribe: (() => void) | undefined;
+
+  constructor(
+    private readonly registry: SubsystemRegistry,
+    @Inject(SUBSYSTEM_CONNECTIONS) private readonly connections: SubsystemConnections,
+    @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(RANDOM) private readonly random: Random,
+  ) {
+    this.refreshes = new PeriodicTask({
+      name: 'subsystem capabilities',
+      periodMs: REFRESH_LOOK_MS,
+      runOnce: (signal) => this.refreshDue(signal),
+      onError: (error) => this.log.warn({ message: 'capabilities could not be refreshed', error }),
+      clock,
+    });
+  }
+
+  async start(): Promise<void> {
+    this.unsubscribe ??= this.registry.onChange(({ kind, subsystem }) => {
+      if (kind === 'removed') this.giveUp(subsystem);
+      else this.callNew(subsystem);
+    });
+    for (const subsystem of this.registry.list(SYSTEM_SCOPE)) this.callNew(subsystem);
+    await this.refreshes.start();
+  }
+
+  async stop(): Promise<void> {
+    this.unsubscribe?.();
+    this.unsubscribe = undefined;
+    const open = [...this.callBacks.values()].flatMap((ofOne) => [...ofOne.values()]);
+    for (const { abort } of open) abort.abort(new StopReason(this.name));
+    await Promise.all([this.refreshes.stop(), ...open.map(({ done }) => done)]);
+  }
+
+  private callNew(subsystem: RegisteredSubsystem): void {
+    for (const { endpoint } of subsystem.life.instances) {
+      if (!isConnecting(subsystem, endpoint)) continue;
+      const ofOne = this.callBacks.get(subsystem) ?? new Map<string, CallBack>();
+      if (ofOne.has(endpoint)) continue;
+      this.callBacks.set(subsystem, ofOne);
+      const abort = new AbortController();
+      const done = this.call(subsystem, endpoint, abort.signal).finally(() => {
+        ofOne.delete(endpoint);
+        if (ofOne.size === 0) this.callBacks.delete(subsystem);
+        // It may have come and gone while the last call was on its way.
+        if (!abort.signal.aborted) this.callNew(subsystem);
+      });
+      ofOne.set(endpoint, { abort, done });
+    }
+  }
+
+  private giveUp(subsystem: RegisteredSubsystem): void {
+    for (const { abort } of this.callBacks.get(subsystem)?.values() ?? []) abort.abort(new StopReason(this.name));
+  }
+
+  /** Until it succeeds, or the instance is no longer waiting for it. */
+  private async call(subsystem: RegisteredSubsystem, endpoint: string, signal: AbortSignal): Promise<void> {
+    const connection = this.connections.open(() => [endpoint]);
+    const backoff = new Backoff(RETRY, this.random);
+    try {
+      while (isConnecting(subsystem, endpoint)) {
+        try {
+          const capabilities = await readCapabilities(connection, { signal });
+          const workflows = await readWorkflows(connection, { signal });
+          if (signal.aborted) return;
+          this.registry.learn(subsystem, capabilities, workflows);
+          this.registry.reached(subsystem, endpoint);
+        } catch (error) {
+          if (signal.aborted) return;
+          this.failed(subsystem, endpoint, error);
+          await this.clock.sleep(backoff.next(), signal);
+        }
+      }
+    } catch (error) {
+      if (!signal.aborted) this.log.error({ message: 'a call-back has ended', subsystemId: subsystem.id, error });
+    } finally {
+      await connection.close();
+    }
+  }
+
+  private failed(subsystem: RegisteredSubsystem, endpoint: string, error: unknown): void {
+    const failure = isLoop(error) ? 'loop' : codeName(ConnectError.from(error).code);
+    const isNews = subsystem.callBackFailures.get(endpoint) !== failure;
+    if (isNews) {
+      const message = 'a subsystem cannot be called at its endpoint';
+      this.log.warn({ message, subsystemId: subsystem.id, endpoint, failure });
+    }
+    this.registry.notReached(subsystem, endpoint, failure);
+    if (failure === 'loop') {
+      this.registry.refuse(subsystem, endpoint, 'rejected: flowwatch_endpoint leads back to this gateway');
+    }
+  }
+
+  private async refreshDue(signal: AbortSignal): Promise<void> {
+    const due = this.registry
+      .list(SYSTEM_SCOPE)
+      .filter(({ state, learnedAt }) => state === 'connected' && this.clock.monotonic() - learnedAt >= REFRESH_MS);
+    await runPool(due, REFRESH_POOL, (subsystem) => this.refresh(subsystem, signal), signal);
+  }
+
+  private async refresh(subsystem: RegisteredSubsystem, signal: AbortSignal): Promise<void> {
+    try {
+      this.registry.learn(subsystem, await readCapabilities(subsystem.connection, { signal }));
+      if (this.clock.monotonic() - subsystem.workflowsReadAt < WORKFLOWS_REFRESH_MS) return;
+      await this.registry.refreshWorkflows(subsystem, signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      // What it told before still holds; its heartbeats say whether it lives.
+      subsystem.learnedAt = this.clock.monotonic();
+      const failure = codeName(ConnectError.from(error).code);
+      this.log.debug({ message: 'a subsystem did not tell what it offers', subsystemId: subsystem.id, failure });
+    }
+  }
+}
+
+function isConnecting(subsystem: RegisteredSubsystem, endpoint: string): boolean {
+  const instance = subsystem.life.instances.find((each) => each.endpoint === endpoint);
+  return instance !== undefined && instanceState(instance) === 'connecting';
+}

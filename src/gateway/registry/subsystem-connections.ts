@@ -1,0 +1,15 @@
+import type { SubsystemConnection } from '../connections/subsystem-connection.js';
+
+/** A connection that is closed when its subsystem leaves. */
+export interface OpenSubsystemConnection extends SubsystemConnection {
+  /** Ends what is in progress and closes its sockets. */
+  close(): void | Promise<void>;
+}
+
+/** Port: makes connections. Nothing is dialled before the first call. */
+export interface SubsystemConnections {
+  /** @param endpoints origins of the instances that may be called now, preferred first; asked at each call. */
+  open(endpoints: () => readonly string[]): OpenSubsystemConnection;
+}
+
+export const SUBSYSTEM_CONNECTIONS = Symbol('SubsystemConnections');

@@ -1,0 +1,181 @@
+import type { SubsystemState } from './subsystem-directory.js';
+
+/** `stream`: a registration stream. `rest`: registered by a person, kept alive by calls of ours. */
+export type SessionSource = 'stream' | 'rest';
+
+/** One way in which an instance shows that it lives. Times are of the monotonic clock. */
+export interface SessionLife {
+  readonly sessionId: number;
+  readonly source: SessionSource;
+  /** Pings since the last answer. */
+  readonly unanswered: number;
+  readonly pingedAt: number;
+  /** Has missed two pings, or was marked so: counts as dead until its next answer. */
+  readonly silent: boolean;
+}
+
+/** One address of a subsystem: the same endpoint again is a session more, another endpoint another instance. */
+export interface InstanceLife {
+  readonly endpoint: string;
+  readonly sessions: readonly SessionLife[];
+  /** The last sign of life: an answer to a ping, or a session that was opened. */
+  readonly lastBeatAt: number;
+  readonly roundTripMs: number | null;
+  /** Whether a call to the endpoint has succeeded since it was last without a session. */
+  readonly reachable: boolean;
+  /** Since when no session of it lives; null while one does. */
+  readonly deadSince: number | null;
+}
+
+/** Instances in the order in which they came. */
+export interface SubsystemLife {
+  readonly instances: readonly InstanceLife[];
+}
+
+export type LifeEvent =
+  | { readonly type: 'opened'; sessionId: number; source: SessionSource; endpoint: string; at: number }
+  | { readonly type: 'pinged'; sessionId: number; at: number }
+  | { readonly type: 'answered'; sessionId: number; at: number; roundTripMs: number }
+  | { readonly type: 'closed'; sessionId: number; at: number }
+  | { readonly type: 'reached'; endpoint: string }
+  | { readonly type: 'marked-stale'; at: number }
+  | { readonly type: 'checked'; at: number; heartbeatMs: number; graceMs: number };
+
+type EventOf<T extends LifeEvent['type']> = Extract<LifeEvent, { readonly type: T }>;
+
+/** Pings without an answer after which a session counts as dead. */
+const MISSED_PINGS = 2;
+
+export const NOT_REGISTERED: SubsystemLife = { instances: [] };
+
+/** What follows from what: the one table of the life of a subsystem. */
+const TRANSITIONS: { readonly [T in LifeEvent['type']]: (life: SubsystemLife, event: EventOf<T>) => SubsystemLife } = {
+  opened: (life, { sessionId, source, endpoint, at }) => {
+    const session: SessionLife = { sessionId, source, unanswered: 0, pingedAt: at, silent: false };
+    if (!life.instances.some((instance) => instance.endpoint === endpoint)) {
+      const first = { endpoint, sessions: [session], lastBeatAt: at, roundTripMs: null };
+      return { instances: [...life.instances, { ...first, reachable: false, deadSince: null }] };
+    }
+    return mapInstances(life, (instance) =>
+      instance.endpoint === endpoint
+        ? {
+            ...instance,
+            sessions: [...instance.sessions, session],
+            lastBeatAt: at,
+            // Without a live session it may have been restarted, and may not listen yet.
+            reachable: instance.reachable && instance.deadSince === null,
+            deadSince: null,
+          }
+        : instance,
+    );
+  },
+  pinged: (life, { sessionId, at }) =>
+    mapInstances(life, (instance) =>
+      changeSession(instance, sessionId, at, (session) => ({
+        ...session,
+        unanswered: session.unanswered + 1,
+        pingedAt: at,
+      })),
+    ),
+  answered: (life, { sessionId, at, roundTripMs }) =>
+    mapInstances(life, (instance) =>
+      holds(instance, sessionId)
+        ? {
+            ...changeSession(instance, sessionId, at, (session) => ({ ...session, unanswered: 0, silent: false })),
+            lastBeatAt: at,
+            roundTripMs,
+          }
+        : instance,
+    ),
+  closed: (life, { sessionId, at }) =>
+    mapInstances(life, (instance) => changeSession(instance, sessionId, at, () => undefined)),
+  reached: (life, { endpoint }) =>
+    mapInstances(life, (instance) =>
+      instance.endpoint === endpoint && instance.sessions.length > 0 ? { ...instance, reachable: true } : instance,
+    ),
+  'marked-stale': (life, { at }) =>
+    mapInstances(life, (instance) =>
+      withSessions(
+        instance,
+        instance.sessions.map((session) => ({ ...session, silent: true })),
+        at,
+      ),
+    ),
+  checked: (life, { at, heartbeatMs, graceMs }) => {
+    const silenced = mapInstances(life, (instance) =>
+      withSessions(
+        instance,
+        instance.sessions.map((session) => (hasMissed(session, at, heartbeatMs) ? { ...session, silent: true } : session)),
+        at,
+      ),
+    );
+    return { instances: silenced.instances.filter((instance) => !isOver(instance, at, graceMs)) };
+  },
+};
+
+/** Events of sessions and instances that are not there change nothing. */
+export function transition<T extends LifeEvent['type']>(life: SubsystemLife, event: EventOf<T>): SubsystemLife {
+  const next: (life: SubsystemLife, event: EventOf<T>) => SubsystemLife = TRANSITIONS[event.type as T];
+  return next(life, event);
+}
+
+export function instanceState({ reachable, deadSince }: InstanceLife): SubsystemState {
+  if (deadSince !== null) return 'stale';
+  return reachable ? 'connected' : 'connecting';
+}
+
+/** Its best instance decides. Without any it is not registered; then `stale`, which nobody sees. */
+export function subsystemState({ instances }: SubsystemLife): SubsystemState {
+  const states = instances.map(instanceState);
+  return (['connected', 'connecting'] as const).find((state) => states.includes(state)) ?? 'stale';
+}
+
+/** Where calls may go, in the order in which the instances came. */
+export function liveEndpoints({ instances }: SubsystemLife): string[] {
+  return instances.filter((instance) => instanceState(instance) === 'connected').map(({ endpoint }) => endpoint);
+}
+
+/**
+ * Counted in pings and not only in time: after the service itself has stood still, nobody has had a chance to answer.
+ * The last of them has half a heartbeat to be answered.
+ */
+function hasMissed({ unanswered, pingedAt }: SessionLife, at: number, heartbeatMs: number): boolean {
+  return unanswered >= MISSED_PINGS && at - pingedAt >= heartbeatMs / 2;
+}
+
+/** What a person has registered stays until a person removes it. */
+function isOver({ deadSince, sessions }: InstanceLife, at: number, graceMs: number): boolean {
+  return deadSince !== null && at - deadSince > graceMs && !sessions.some(({ source }) => source === 'rest');
+}
+
+function mapInstances(life: SubsystemLife, change: (instance: InstanceLife) => InstanceLife): SubsystemLife {
+  return { instances: life.instances.map(change) };
+}
+
+function holds({ sessions }: InstanceLife, sessionId: number): boolean {
+  return sessions.some((session) => session.sessionId === sessionId);
+}
+
+/** undefined removes it. */
+function changeSession(
+  instance: InstanceLife,
+  sessionId: number,
+  at: number,
+  change: (session: SessionLife) => SessionLife | undefined,
+): InstanceLife {
+  if (!holds(instance, sessionId)) return instance;
+  const sessions = instance.sessions.flatMap((session) =>
+    session.sessionId === sessionId ? (change(session) ?? []) : session,
+  );
+  return withSessions(instance, sessions, at);
+}
+
+function withSessions(instance: InstanceLife, sessions: readonly SessionLife[], at: number): InstanceLife {
+  const lives = sessions.some(({ silent }) => !silent);
+  return {
+    ...instance,
+    sessions,
+    reachable: instance.reachable && sessions.length > 0,
+    deadSince: lives ? null : (instance.deadSince ?? at),
+  };
+}
