@@ -17,7 +17,7 @@ export interface SubsystemFailure {
   readonly reason: FailureReason;
 }
 
-/** What holds for the whole answer. `unstable`: pages may skip; `approximate`: percentiles could not be merged. */
+/** What holds for the whole answer. `unstable`: pages may skip; `approximate`: percentiles or rates could not be merged. */
 export type AnswerNote = 'unstable' | 'approximate';
 
 /** An answer that names whose part is missing: never a partial one that looks whole. */

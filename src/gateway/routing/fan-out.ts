@@ -12,8 +12,8 @@ export interface FanOut<T> {
  * Asks all of them at once. Only for reads: a mutation goes to the one that owns what it changes.
  * Those that are not connected are named among the failures and not asked.
  *
- * @throws ConnectError of the caller's abort; `unavailable` naming the subsystems if there were any and all failed;
- *   `unimplemented` if all of those that failed did so because they do not offer it.
+ * @throws ConnectError of the caller's abort; if there were any and all failed, `invalid_argument` as the first says it
+ *   that found the request bad, `unimplemented` if none offers it, else `unavailable` naming the subsystems.
  */
 export async function fanOut<T>(
   subsystems: readonly Subsystem[],
@@ -23,20 +23,24 @@ export async function fanOut<T>(
   const outcomes = await Promise.all(subsystems.map((subsystem) => outcomeOf(subsystem, ask)));
   if (signal?.aborted) throw ConnectError.from(signal.reason, Code.Canceled);
   const answers = outcomes.flatMap((outcome) => ('answer' in outcome ? [outcome] : []));
-  const failures = outcomes.flatMap((outcome) => ('reason' in outcome ? [outcome] : []));
-  if (answers.length === 0 && failures.length > 0) throw allFailed(failures);
+  const failed = outcomes.flatMap((outcome) => ('failure' in outcome ? [outcome] : []));
+  const failures = failed.map(({ failure }) => failure);
+  if (answers.length === 0 && failures.length > 0) {
+    throw failed.find(({ error }) => error?.code === Code.InvalidArgument)?.error ?? allFailed(failures);
+  }
   return { answers, failures };
 }
 
 async function outcomeOf<T>(
   subsystem: Subsystem,
   ask: (subsystem: Subsystem) => Promise<T>,
-): Promise<{ subsystem: Subsystem; answer: T } | SubsystemFailure> {
-  if (subsystem.state !== 'connected') return { subsystemId: subsystem.id, reason: subsystem.state };
+): Promise<{ subsystem: Subsystem; answer: T } | { failure: SubsystemFailure; error?: ConnectError }> {
+  const { id: subsystemId, state } = subsystem;
+  if (state !== 'connected') return { failure: { subsystemId, reason: state } };
   try {
     return { subsystem, answer: await ask(subsystem) };
   } catch (error) {
-    return { subsystemId: subsystem.id, reason: failureReason(error) };
+    return { failure: { subsystemId, reason: failureReason(error) }, error: ConnectError.from(error) };
   }
 }
 

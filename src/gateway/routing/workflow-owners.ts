@@ -82,11 +82,6 @@ export class WorkflowOwners {
     return workflowId.includes('~') && this.qualified(scope, workflowId) !== undefined;
   }
 
-  /** Whether any id is known to be of more than one subsystem: if not, none needs to be looked at. */
-  get hasShared(): boolean {
-    return this.shared > 0;
-  }
-
   private ownersOf(workflowId: string, scope: Scope): readonly Subsystem[] {
     return [...(this.ownersById.get(workflowId) ?? [])].filter(({ tenantId }) => isInScope(scope, tenantId));
   }

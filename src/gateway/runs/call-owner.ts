@@ -1,0 +1,27 @@
+import { Code, ConnectError } from '@connectrpc/connect';
+import type { OwnedRun, RunOwners } from '../routing/run-owners.js';
+
+/**
+ * Calls the owner of a run. If it answers `not_found` although it was remembered as the owner, that is forgotten and the
+ * owner looked for once more. A mutation may go through this too: what answered `not_found` has changed nothing.
+ *
+ * @param find Looks for the owner; called a second time at most.
+ */
+export async function callOwner<T>(
+  owners: RunOwners,
+  find: () => Promise<OwnedRun>,
+  call: (owned: OwnedRun) => Promise<T>,
+): Promise<T> {
+  const owned = await find();
+  try {
+    return await call(owned);
+  } catch (error) {
+    if (ConnectError.from(error).code !== Code.NotFound) throw error;
+    owners.forget(owned.subsystem, owned.runId);
+    if (owned.qualified) throw error;
+    const found = await find();
+    // It does have the run: what it does not have is a step of it.
+    if (found.subsystem === owned.subsystem) throw error;
+    return call(found);
+  }
+}
