@@ -1,0 +1,134 @@
+import { Code, ConnectError, type Interceptor } from '@connectrpc/connect';
+import { connectNodeAdapter } from '@connectrpc/connect-node';
+import { type IncomingHttpHeaders, type RequestListener, createServer as createHttp1 } from 'node:http';
+import { type Http2Server, createServer as createHttp2 } from 'node:http2';
+import { type AddressInfo, type Server, type Socket, createServer } from 'node:net';
+import { SubsystemData, type SubsystemDataOptions } from './flowwatch-subsystem-data.js';
+import { SubsystemServices, type ServicesOptions } from './flowwatch-subsystem-services.js';
+
+export interface FlowWatchSubsystemOptions extends SubsystemDataOptions, ServicesOptions {
+  /** What its port speaks; both by default, as the Go servers do. */
+  readonly protocols?: 'both' | 'http1' | 'http2';
+  readonly port?: number;
+  /** Forgets what it received, for benchmarks. */
+  readonly forgetful?: boolean;
+}
+
+export interface ReceivedCall {
+  /** As in the `.proto`: `GetRun`. */
+  readonly method: string;
+  readonly headers: IncomingHttpHeaders;
+}
+
+const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
+
+/** A FlowWatch subsystem on a loopback port: Connect, gRPC and gRPC-Web over cleartext HTTP/2 and HTTP/1.1. */
+export class FlowWatchSubsystem {
+  readonly received: ReceivedCall[] = [];
+  readonly data: SubsystemData;
+  readonly services: SubsystemServices;
+  /** Connections ever accepted. */
+  accepted = 0;
+  private readonly sockets = new Set<Socket>();
+  private readonly http2: Http2Server;
+  private readonly server: Server;
+  private failure: ConnectError | undefined;
+  private readonly held = new Map<string, Promise<void>>();
+
+  constructor(private readonly options: FlowWatchSubsystemOptions) {
+    this.data = new SubsystemData(options);
+    this.services = new SubsystemServices(this.data, options);
+    const adapter = connectNodeAdapter({
+      routes: (router) => this.services.register(router),
+      interceptors: [this.interceptor],
+    });
+    const answer = ((request, response) => {
+      if (!options.forgetful) {
+        this.received.push({ method: request.url?.split('/').at(-1) ?? '', headers: request.headers });
+      }
+      adapter(request, response);
+    }) satisfies RequestListener;
+    this.http2 = createHttp2((request, response) => answer(request as never, response as never));
+    const http1 = createHttp1(answer);
+    this.server = createServer((socket) => {
+      this.accepted += 1;
+      this.sockets.add(socket);
+      socket
+        .setNoDelay(true)
+        .on('error', () => undefined)
+        .on('close', () => this.sockets.delete(socket));
+      if (options.protocols === 'http1') http1.emit('connection', socket);
+      else if (options.protocols === 'http2') this.http2.emit('connection', socket);
+      else byPreface(socket, this.http2, http1);
+    });
+    this.http2.on('sessionError', () => undefined);
+  }
+
+  async start(): Promise<this> {
+    await new Promise<void>((resolve) => this.server.listen(this.options.port ?? 0, '127.0.0.1', resolve));
+    return this;
+  }
+
+  async stop(): Promise<void> {
+    this.services.endStreams();
+    this.cut();
+    await new Promise<void>((resolve) => this.server.close(() => resolve()));
+  }
+
+  get port(): number {
+    return (this.server.address() as AddressInfo).port;
+  }
+
+  get endpoint(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** Connections that are open. */
+  get connections(): number {
+    return this.sockets.size;
+  }
+
+  count(method: string): number {
+    return this.received.filter((call) => call.method === method).length;
+  }
+
+  /** Every call fails so from now on; without a code, none does. */
+  fail(code?: Code, message = 'it was told to fail'): void {
+    this.failure = code === undefined ? undefined : new ConnectError(message, code);
+  }
+
+  /** Slow: calls of the method (`GetRun`; all: `*`) are answered only after the returned function was called. */
+  hold(method = '*'): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.held.set(method, promise);
+    return () => {
+      if (this.held.get(method) === promise) this.held.delete(method);
+      resolve();
+    };
+  }
+
+  /** Breaks every connection, as a process that dies does. It goes on listening. */
+  cut(): void {
+    for (const socket of this.sockets) socket.resetAndDestroy();
+  }
+
+  private readonly interceptor: Interceptor = (next) => async (request) => {
+    await (this.held.get(request.method.name) ?? this.held.get('*'));
+    if (this.failure) throw this.failure;
+    return await next(request);
+  };
+}
+
+/** Hands a connection to the server whose protocol its first bytes are. */
+export function byPreface(socket: Socket, http2: Pick<Server, 'emit'>, http1: Pick<Server, 'emit'>): void {
+  let read = Buffer.alloc(0);
+  socket.on('data', function decide(chunk: Buffer) {
+    read = Buffer.concat([read, chunk]);
+    const seen = read.toString('latin1', 0, PREFACE.length);
+    if (seen.length < PREFACE.length && PREFACE.startsWith(seen)) return;
+    socket.off('data', decide).pause().unshift(read);
+    (seen === PREFACE ? http2 : http1).emit('connection', socket);
+    // HTTP/1.1 reads the stream and must be woken; HTTP/2 takes over the handle itself.
+    if (seen !== PREFACE) socket.resume();
+  });
+}
