@@ -14,6 +14,8 @@ describe('the action of a request', () => {
     ['POST /api/v1/controllers/:name/pause', 'controller.pause', { type: 'controller', id: 'job-recovery' }],
     ['PATCH /api/v1/agents/:id', 'agent.update', { type: 'agent', id: '1' }],
     ['POST /api/v1/api-keys', 'api-key.create', null],
+    ['POST /api/v1/gateway/subsystems', 'subsystem.create', null],
+    ['POST /api/v1/gateway/runs/:id/retry', 'run.retry', { type: 'run', id: '1' }],
     ['DELETE /api/v1/bootstrap-tokens/:id', 'bootstrap-token.delete', { type: 'bootstrap-token', id: '1' }],
   ])('%s is %s', (request, action, target) => {
     const [method = '', route = ''] = request.split(' ');

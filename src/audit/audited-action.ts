@@ -8,7 +8,8 @@ export interface AuditedAction {
   readonly type: string;
 }
 
-const PREFIX = /^\/api\/v1\//;
+/** `gateway` is where its things stand, and none itself. */
+const PREFIX = /^\/api\/v1\/(?:gateway\/)?/;
 const VERBS: Readonly<Record<string, string>> = { POST: 'create', PUT: 'update', PATCH: 'update', DELETE: 'delete' };
 
 /**

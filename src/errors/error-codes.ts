@@ -33,6 +33,7 @@ export const ERROR_CODES = {
   'job.not_transitionable': { status: 409, title: 'The state of the job does not allow this' },
   'job.limit': { status: 429, title: "The tenant's limit of jobs is reached" },
   'controller.paused': { status: 409, title: 'The controller is paused' },
+  'subsystem.already_registered': { status: 409, title: 'The subsystem is registered already' },
   'stream.limit': { status: 429, title: 'Too many streams' },
   'stream.ticket_refused': { status: 401, title: 'The ticket is not valid' },
   'service.draining': { status: 503, title: 'The service is shutting down' },

@@ -6,7 +6,7 @@ import { WorkflowService } from '../gen/flowwatch/v1/workflow_service_pb.js';
 
 const PAGE = 200;
 /** Of one subsystem; what it has beyond is not routed by workflow. */
-const MAX_WORKFLOWS = 10_000;
+export const MAX_WORKFLOWS = 10_000;
 
 /** @throws ConnectError as the connection does. One that does not offer the call has no capabilities. */
 export async function readCapabilities(connection: SubsystemConnection, options: CallOptions): Promise<Capabilities> {

@@ -1,0 +1,98 @@
+import { z } from 'zod';
+import { pageSchema } from '../../http/index.js';
+import { DESCRIPTION_LIMITS, SUBSYSTEM_ID_RULE, metadataProblems } from '../registry/register-request.js';
+import { SUBSYSTEM_ID } from '../registry/subsystem-key.js';
+
+const STATES = ['connecting', 'connected', 'stale'] as const;
+
+const subsystemId = z.string().regex(SUBSYSTEM_ID, SUBSYSTEM_ID_RULE);
+
+export const RegisterSubsystem = z
+  .strictObject({
+    id: subsystemId.meta({
+      description: 'Unique over all tenants: letters, digits, `.`, `_` and `-`, up to 128.',
+      example: 'billing',
+    }),
+    name: z.string().max(DESCRIPTION_LIMITS.name).default('').meta({ description: 'The id if absent.' }),
+    description: z.string().max(DESCRIPTION_LIMITS.description).default(''),
+    endpoint: z.string().max(2_048).meta({
+      description: 'Where it serves FlowWatch: scheme, host and port.',
+      example: 'http://10.0.0.7:8090',
+    }),
+    metadata: z
+      .record(z.string(), z.string())
+      .superRefine((metadata, context) => {
+        for (const message of metadataProblems(metadata)) context.addIssue({ code: 'custom', message });
+      })
+      .default({}),
+  })
+  .meta({ id: 'RegisterSubsystem', example: { id: 'billing', endpoint: 'http://10.0.0.7:8090' } });
+export type RegisterSubsystem = z.infer<typeof RegisterSubsystem>;
+
+export const ListSubsystemsQuery = z.strictObject({
+  limit: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(200)
+    .default(50)
+    .meta({ description: 'How many items at most, 1 to 200.', example: 50 }),
+  cursor: subsystemId.optional().meta({ description: '`nextCursor` of the page before.' }),
+  state: z
+    .union([z.enum(STATES).transform((one) => [one]), z.array(z.enum(STATES)).max(STATES.length)])
+    .optional()
+    .meta({ description: 'May be repeated.' }),
+});
+export type ListSubsystemsQuery = z.infer<typeof ListSubsystemsQuery>;
+
+const time = z.iso.datetime();
+const state = z.enum(STATES).meta({
+  description:
+    '`connecting`: no call to it has succeeded yet. `connected`: it is asked. `stale`: it has not answered, and is not asked.',
+});
+const offered = z.boolean();
+
+export const SubsystemAnswer = z
+  .object({
+    id: z.string(),
+    tenantId: z.string(),
+    name: z.string(),
+    description: z.string(),
+    state,
+    instances: z.array(
+      z.object({
+        endpoint: z.string(),
+        source: z.enum(['stream', 'rest']).meta({ description: 'Registered itself, or by a person.' }),
+        state,
+        sessions: z.int().meta({ description: 'Registrations of this endpoint that are open.' }),
+        lastBeatAt: time,
+        roundTripMs: z.int().nullable(),
+        failure: z.string().nullable().meta({
+          description: 'Why it cannot be called: a code of Connect, or `loop` if the endpoint leads back to this gateway.',
+        }),
+      }),
+    ),
+    capabilities: z
+      .object({
+        retryRun: offered,
+        retryFromStep: offered,
+        cancelRun: offered,
+        pauseRun: offered,
+        resumeRun: offered,
+        skipStep: offered,
+        streaming: offered,
+        analytics: offered,
+        search: offered,
+      })
+      .nullable()
+      .meta({ description: 'Null until it was called.' }),
+    workflowCount: z.int(),
+    metadata: z.record(z.string(), z.string()),
+    registeredAt: time,
+    lastBeatAt: time.nullable(),
+    roundTripMs: z.int().nullable(),
+  })
+  .meta({ id: 'Subsystem' });
+export type SubsystemAnswer = z.infer<typeof SubsystemAnswer>;
+
+export const SubsystemPage = pageSchema(SubsystemAnswer, 'SubsystemPage');
