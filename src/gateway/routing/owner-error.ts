@@ -3,7 +3,7 @@ import type { Subsystem } from '../registry/subsystem-directory.js';
 import type { SubsystemFailure } from './answer.js';
 import { formatQualifiedId } from './qualified-id.js';
 
-type Owned = 'run' | 'workflow';
+type Owned = 'run' | 'workflow' | 'subsystem' | 'trace';
 
 /** A bare id that several have. */
 export function ambiguousId(what: Owned, id: string, owners: readonly Subsystem[]): ConnectError {
