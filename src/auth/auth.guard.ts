@@ -3,29 +3,29 @@ import { Reflector } from '@nestjs/core';
 import type { Request } from 'express';
 import { AppError } from '../errors/app-error.js';
 import { ACCESS, type Access, type AuthenticatedRequest } from './access.decorators.js';
-import { principalOf } from './api-key.js';
 import { type AuthConfig, authConfig } from './auth.config.js';
-import { Credentials, type FoundPrincipal } from './credential-authority.js';
+import { Credentials } from './credential-authority.js';
 import { FailedLogins } from './failed-logins.js';
+import { BearerAuthentication } from './bearer-authentication.js';
 import { type Principal, hasRole } from './principal.js';
-import { LOCAL, StandingPrincipals } from './standing-principals.js';
+import { StandingPrincipals } from './standing-principals.js';
 import { type Ticket, Tickets, ticketRefused } from './ticket-authority.js';
-
-const REALM = { headers: { 'WWW-Authenticate': 'Bearer realm="crowsnest"' } };
 
 /** Bearer credential or ticket to principal, principal against what the route asks. A route that says nothing is refused. */
 @Injectable()
 export class AuthGuard implements CanActivate {
   private readonly standing: StandingPrincipals;
+  private readonly bearers: BearerAuthentication;
 
   constructor(
     private readonly reflector: Reflector,
     private readonly tickets: Tickets,
-    private readonly credentials: Credentials,
+    credentials: Credentials,
     private readonly failedLogins: FailedLogins,
     @Inject(authConfig.token) private readonly config: AuthConfig,
   ) {
     this.standing = new StandingPrincipals(credentials, config);
+    this.bearers = new BearerAuthentication(credentials, failedLogins, config);
   }
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
@@ -47,21 +47,9 @@ export class AuthGuard implements CanActivate {
   }
 
   private async authenticate(request: Request, access: Access | undefined): Promise<Principal> {
-    const { apiKeys } = this.config;
-    const sent = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
-    const address = apiKeys || sent !== undefined ? this.unblockedAddress(request) : '';
-    const found = sent === undefined ? undefined : await this.findSent(sent);
-    if (found !== undefined && found !== 'over' && found !== 'unknown') return found;
-    // Users need no key there. A wrong credential of a stored kind is told nevertheless: an agent would not be itself.
-    if (!apiKeys && found === undefined && access !== 'agent') return LOCAL;
-    if (sent !== undefined && found !== 'over') this.failedLogins.record(address);
-    if (sent !== undefined) throw new AppError('auth.required', 'the credential is unknown, expired or revoked', REALM);
-    const what = access === 'agent' ? "the agent's credential" : 'a key of CROWSNEST_API_KEYS or of POST /api-keys';
-    throw new AppError('auth.required', `send ${what} as "Authorization: Bearer <secret>"`, REALM);
-  }
-
-  private async findSent(sent: string): Promise<FoundPrincipal | undefined> {
-    return principalOf(this.config.apiKeys ?? [], sent) ?? this.credentials.find(sent);
+    const { authorization } = request.headers;
+    const address = request.socket.remoteAddress ?? '';
+    return this.bearers.authenticate({ authorization, address }, access === 'agent' ? 'agent' : 'user');
   }
 
   /** The ticket must exist, and whoever asked for it must still be somebody with the same rights. */

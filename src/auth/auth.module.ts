@@ -3,6 +3,7 @@ import { APP_GUARD } from '@nestjs/core';
 import { CLOCK, type Clock } from '../runtime/clock.js';
 import { type AuthConfig, authConfig } from './auth.config.js';
 import { AuthGuard } from './auth.guard.js';
+import { BearerAuthentication } from './bearer-authentication.js';
 import { Credentials } from './credential-authority.js';
 import { FailedLogins } from './failed-logins.js';
 import { StandingPrincipals } from './standing-principals.js';
@@ -15,7 +16,14 @@ const failedLogins = {
 };
 
 @Module({
-  providers: [Credentials, StandingPrincipals, Tickets, failedLogins, { provide: APP_GUARD, useClass: AuthGuard }],
-  exports: [Credentials, StandingPrincipals, Tickets, FailedLogins],
+  providers: [
+    BearerAuthentication,
+    Credentials,
+    StandingPrincipals,
+    Tickets,
+    failedLogins,
+    { provide: APP_GUARD, useClass: AuthGuard },
+  ],
+  exports: [BearerAuthentication, Credentials, StandingPrincipals, Tickets, FailedLogins],
 })
 export class AuthModule {}

@@ -10,6 +10,7 @@ export {
 } from './access.decorators.js';
 export { type AuthConfig, authConfig } from './auth.config.js';
 export { AuthModule } from './auth.module.js';
+export { type Bearer, BearerAuthentication } from './bearer-authentication.js';
 export { type CredentialAuthority, Credentials, type FoundPrincipal } from './credential-authority.js';
 export { FailedLogins } from './failed-logins.js';
 export { isLoopbackAddress, isLoopbackHost } from './loopback.js';

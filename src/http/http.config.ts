@@ -1,5 +1,6 @@
-import { type ConfigOf, defineConfig, setting } from '../config/define-config.js';
+import { type ConfigOf, defineConfig, optionalSetting, setting } from '../config/define-config.js';
 import { integer, list, text } from '../config/setting-types.js';
+import { pemCertificate, pemPrivateKey } from './tls.js';
 
 const origin = text('an origin like https://dash.example.com', /^https?:\/\/[^/\s]+$/);
 
@@ -17,6 +18,14 @@ export const httpConfig = defineConfig('server', {
   corsOrigins: setting('CROWSNEST_CORS_ORIGINS', list(origin), {
     default: 'http://localhost:5173',
     description: 'Other origins whose pages may use the API; the default lets a dashboard under development in.',
+  }),
+  tlsCert: optionalSetting('CROWSNEST_TLS_CERT', pemCertificate(), {
+    description: 'With it and its key the service speaks TLS, HTTP/2 and HTTP/1.1; read at start.',
+    secret: true,
+  }),
+  tlsKey: optionalSetting('CROWSNEST_TLS_KEY', pemPrivateKey(), {
+    description: 'Private key of the certificate.',
+    secret: true,
   }),
   maxConnections: setting('CROWSNEST_MAX_CONNECTIONS', integer(1, 1_000_000), {
     default: '10000',

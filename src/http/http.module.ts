@@ -5,13 +5,14 @@ import { HttpServer } from './http-server.js';
 import { idempotencyKeySchema } from './idempotency-key.schema.js';
 import { IdempotencyKeysRepository } from './idempotency-keys.repository.js';
 import { IndexController } from './index.controller.js';
+import { RequestMounts } from './request-mounts.js';
 
 @Global()
 @Module({
   imports: [MongooseModule.forFeature([{ name: 'IdempotencyKey', schema: idempotencyKeySchema }])],
   controllers: [IndexController],
-  providers: [HttpServer, IdempotencyKeysRepository],
-  exports: [HttpServer, IdempotencyKeysRepository],
+  providers: [HttpServer, IdempotencyKeysRepository, RequestMounts],
+  exports: [HttpServer, IdempotencyKeysRepository, RequestMounts],
 })
 export class HttpModule {
   constructor(registry: LifecycleRegistry, server: HttpServer) {

@@ -17,3 +17,6 @@ export {
 } from './labels.js';
 export { objectId, objectIdParam } from './object-id.js';
 export { type Page, cursorFilter, pageQuery, pageSchema, toPage } from './page.js';
+export { type RequestMount, RequestMounts } from './request-mounts.js';
+export { tlsProblems } from './tls.js';
+export { type SiteHeaders, SiteRules } from './site-guard.js';
