@@ -1,0 +1,105 @@
+import { Code, ConnectError, type HandlerContext } from '@connectrpc/connect';
+import { codeToString } from '@connectrpc/connect/protocol-connect';
+import type { Caller } from '../routing/caller.js';
+import { type RpcCall, callOf } from './rpc-call.js';
+import { type LogUnexpected, connectErrorOf } from './rpc-errors.js';
+
+export interface RpcCallsOptions {
+  readonly streamsPerPrincipal: number;
+  readonly unexpected: LogUnexpected;
+}
+
+/** Runs what answers a call: who asks and for how long, errors into codes, and an end to streams when the service ends. */
+export class RpcCalls {
+  private readonly streams = new Set<AbortController>();
+  private readonly streamsOf = new Map<string, number>();
+  private onEmpty: (() => void) | undefined;
+
+  constructor(private readonly options: RpcCallsOptions) {}
+
+  async once<T>(context: HandlerContext, answer: (caller: Caller) => Promise<T>): Promise<T> {
+    const call = callOf(context);
+    try {
+      const value = await answer(callerOf(call, context));
+      call.code = 'ok';
+      return value;
+    } catch (thrown) {
+      throw this.told(call, thrown, context.signal);
+    }
+  }
+
+  /** A stream of somebody who was let in. */
+  live<T>(context: HandlerContext, answer: (caller: Caller) => AsyncIterable<T>): AsyncGenerator<T> {
+    return this.stream(context, (signal) => answer({ ...callerOf(callOf(context), context), signal }));
+  }
+
+  /** A stream of anybody: for what is public, or finds out itself who it is. */
+  async *stream<T>(context: HandlerContext, answer: (signal: AbortSignal) => AsyncIterable<T>): AsyncGenerator<T> {
+    const call = callOf(context);
+    const end = this.open(call, context.signal);
+    try {
+      yield* answer(end.signal);
+      // A feed may end quietly when its signal aborts; the client has to know that there would have been more.
+      end.signal.throwIfAborted();
+      call.code = 'ok';
+    } catch (thrown) {
+      throw this.told(call, thrown, end.signal);
+    } finally {
+      // The client is gone when the generator is returned before its end.
+      call.code ??= codeToString(Code.Canceled);
+      this.close(call, end);
+    }
+  }
+
+  /** Ends every stream with `unavailable`; resolves when they are gone, or at the deadline. */
+  async stop(deadline: AbortSignal): Promise<void> {
+    const reason = new ConnectError('the service is shutting down; watch again when it is back', Code.Unavailable);
+    for (const stream of this.streams) stream.abort(reason);
+    if (this.streams.size === 0 || deadline.aborted) return;
+    await new Promise<void>((resolve) => {
+      this.onEmpty = resolve;
+      deadline.addEventListener('abort', () => resolve(), { once: true });
+    });
+  }
+
+  private told(call: RpcCall, thrown: unknown, signal: AbortSignal): ConnectError {
+    const error = connectErrorOf(thrown, signal, this.options.unexpected);
+    call.code = codeToString(error.code);
+    return error;
+  }
+
+  private open(call: RpcCall, signal: AbortSignal): AbortController {
+    const owner = ownerOf(call);
+    const open = this.streamsOf.get(owner) ?? 0;
+    if (call.principal && open >= this.options.streamsPerPrincipal) {
+      const limit = `${open} streams of "${call.principal.id}" are open (CROWSNEST_STREAMS_PER_PRINCIPAL)`;
+      throw this.told(call, new ConnectError(limit, Code.ResourceExhausted), signal);
+    }
+    const end = new AbortController();
+    if (signal.aborted) end.abort(signal.reason);
+    else signal.addEventListener('abort', () => end.abort(signal.reason), { once: true, signal: end.signal });
+    this.streams.add(end);
+    this.streamsOf.set(owner, open + 1);
+    return end;
+  }
+
+  private close(call: RpcCall, end: AbortController): void {
+    const owner = ownerOf(call);
+    const left = (this.streamsOf.get(owner) ?? 1) - 1;
+    if (left > 0) this.streamsOf.set(owner, left);
+    else this.streamsOf.delete(owner);
+    this.streams.delete(end);
+    if (this.streams.size === 0) this.onEmpty?.();
+  }
+}
+
+function ownerOf({ principal }: RpcCall): string {
+  return principal ? `${principal.tenantId}/${principal.id}` : '';
+}
+
+/** @throws Error if the call was not let in */
+function callerOf(call: RpcCall, { signal, timeoutMs }: HandlerContext): Caller {
+  const { principal, gatewayPath, idempotencyKey } = call;
+  if (!principal) throw new Error('the RPC was not let in');
+  return { principal, signal, timeoutMs: timeoutMs(), gatewayPath, idempotencyKey };
+}

@@ -1,0 +1,92 @@
+import { Code, ConnectError, type HandlerContext } from '@connectrpc/connect';
+import { type BearerAuthentication, DEFAULT_TENANT, type Principal, hasRole } from '../../auth/index.js';
+import type { SiteRules } from '../../http/index.js';
+import type { Readiness } from '../../lifecycle/index.js';
+import { Health } from '../gen/grpc/health/v1/health_pb.js';
+import { accessOf } from './rpc-access.js';
+import { type RpcCall, callOf } from './rpc-call.js';
+
+export interface RpcGateOptions {
+  readonly site: SiteRules;
+  readonly bearers: BearerAuthentication;
+  readonly readiness: Readiness;
+  /** What callers without a credential may do. */
+  readonly anonymousRole: 'none' | 'viewer' | 'operator';
+  /** Read at each call: it is known when the store is open. */
+  readonly installationId: () => string;
+}
+
+const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,128}$/;
+
+/** What every call has to pass before its message is read. */
+export class RpcGate {
+  private readonly anonymous: Principal | undefined;
+  private isStopped = false;
+
+  constructor(private readonly options: RpcGateOptions) {
+    const { anonymousRole: role } = options;
+    if (role !== 'none') this.anonymous = { kind: 'user', id: 'anonymous', role, tenantId: DEFAULT_TENANT };
+  }
+
+  /** From now on no call is taken. */
+  stop(): void {
+    this.isStopped = true;
+  }
+
+  /**
+   * Lets the call in and says whose it is.
+   *
+   * @throws AppError `request.host_refused`, `request.origin_refused`, `request.rate_limited`, `auth.required`;
+   *   ConnectError `unavailable`, `failed_precondition`, `permission_denied`, `invalid_argument`
+   */
+  async admit(context: HandlerContext): Promise<void> {
+    const call = callOf(context);
+    const { site } = this.options;
+    site.requireOwnHost(call.site);
+    site.requireOwnSite(call.site);
+    this.requireService(context);
+    this.requireNoLoop(call);
+    if (call.idempotencyKey !== undefined && !IDEMPOTENCY_KEY.test(call.idempotencyKey)) {
+      throw new ConnectError('Idempotency-Key: expected 1 to 128 visible ASCII characters', Code.InvalidArgument);
+    }
+    const access = accessOf(context.method);
+    if (access === 'public' || access === 'own') return;
+    const principal = await this.identify(call);
+    call.principal = principal;
+    if (principal.kind !== 'user') {
+      throw new ConnectError(`this is not for ${principal.kind}s; "${principal.id}" is one`, Code.PermissionDenied);
+    }
+    if (access !== undefined && hasRole(principal, access)) return;
+    const needed = access ?? 'of nobody';
+    throw new ConnectError(
+      `this needs the role ${needed}; "${principal.id}" is ${principal.role}`,
+      Code.PermissionDenied,
+    );
+  }
+
+  /** While a shutdown is announced whoever asks is answered, but nothing is begun that lasts. */
+  private requireService({ method }: HandlerContext): void {
+    if (method.parent.typeName === Health.typeName) return;
+    const isDraining = this.options.readiness.state === 'draining' && method.methodKind !== 'unary';
+    if (!this.isStopped && !isDraining) return;
+    throw new ConnectError('the service is shutting down; try again when it is back', Code.Unavailable);
+  }
+
+  /** A request that was here before goes round in a circle of gateways. */
+  private requireNoLoop({ gatewayPath }: RpcCall): void {
+    if (gatewayPath === undefined) return;
+    const passed = gatewayPath.split(',').map((id) => id.trim());
+    if (!passed.includes(this.options.installationId())) return;
+    throw new ConnectError(
+      'the request has come through this gateway before: gateways are registered with each other in a circle',
+      Code.FailedPrecondition,
+    );
+  }
+
+  /** The site was checked already, so an anonymous page is of a listed origin or of our own. */
+  private async identify({ authorization, address }: RpcCall): Promise<Principal> {
+    const { bearers } = this.options;
+    if (authorization === undefined && this.anonymous && !bearers.isOpen) return this.anonymous;
+    return bearers.authenticate({ authorization, address });
+  }
+}

@@ -1,0 +1,32 @@
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import { Code } from '@connectrpc/connect';
+
+const REFUSALS: Readonly<Record<number, { readonly code: string; readonly message: string }>> = {
+  404: { code: 'unimplemented', message: 'there is no such RPC; ask the reflection service for those that are' },
+  405: { code: 'unimplemented', message: 'RPCs are called with POST' },
+  415: {
+    code: 'unknown',
+    message: 'the content type is none of Connect, gRPC or gRPC-Web; for JSON send "Content-Type: application/json"',
+  },
+  505: { code: 'unimplemented', message: 'this RPC sends and receives at the same time and needs HTTP/2' },
+};
+
+/** An answer before it is known which protocol the client speaks, or when it speaks none: each understands its own. */
+export function refuse(
+  status: number,
+  { headers }: IncomingMessage,
+  response: ServerResponse,
+  more: OutgoingHttpHeaders,
+): void {
+  const { code, message } = REFUSALS[status] ?? { code: 'unknown', message: 'the request cannot be answered' };
+  const type = headers['content-type'] ?? '';
+  if (status === 404 && /^application\/grpc(?:[+;]|$)/.test(type)) {
+    // Trailers-only: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#responses
+    const trailers = { 'grpc-status': String(Code.Unimplemented), 'grpc-message': encodeURI(message) };
+    response.writeHead(200, { ...more, 'content-type': type, ...trailers }).end();
+    return;
+  }
+  const allow = status === 405 ? { Allow: 'POST' } : {};
+  const body = JSON.stringify({ code, message });
+  response.writeHead(status, { ...more, ...allow, 'Content-Type': 'application/json' }).end(body);
+}
