@@ -38,14 +38,14 @@ const RETRY = { baseMs: 1_000, maxMs: 30_000 };
 const RETRY_REFUSED = { baseMs: 30_000, maxMs: 30_000 };
 
 /** These will not go away by asking again. */
-const REFUSALS: readonly Code[] = [
+const REFUSALS: ReadonlySet<Code> = new Set([
   Code.Unauthenticated,
   Code.PermissionDenied,
   Code.InvalidArgument,
   Code.AlreadyExists,
   Code.FailedPrecondition,
   Code.Unimplemented,
-];
+]);
 
 /** Keeps a subsystem registered at a gateway: answers its pings, and comes back whenever the stream ends. */
 export function connectToGateway(options: ConnectToGatewayOptions): Runnable {
@@ -126,5 +126,5 @@ function transportTo(baseUrl: string, sessionManager: Http2SessionManager | unde
 
 function kindOf({ end, error }: SessionEnd): 'refused' | 'left' | 'lost' {
   if (end !== 'failed') return end === 'ended' ? 'lost' : end;
-  return REFUSALS.includes(ConnectError.from(error).code) ? 'refused' : 'lost';
+  return REFUSALS.has(ConnectError.from(error).code) ? 'refused' : 'lost';
 }

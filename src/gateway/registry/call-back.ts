@@ -26,7 +26,7 @@ export async function readWorkflows(
 ): Promise<readonly WorkflowDefinition[]> {
   const workflows = new Map<string, WorkflowDefinition>();
   const seen = new Set<string>();
-  for (let cursor = ''; !seen.has(cursor) && workflows.size < MAX_WORKFLOWS; ) {
+  for (let cursor = ''; !seen.has(cursor) && workflows.size < MAX_WORKFLOWS;) {
     seen.add(cursor);
     const input = { pagination: { cursor, limit: PAGE } };
     const answer = await connection.read(WorkflowService.method.listWorkflows, input, options);

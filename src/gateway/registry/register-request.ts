@@ -27,7 +27,11 @@ export function readRegisterRequest(request: RegisterRequest): AnnouncedSubsyste
   };
   expect('subsystem_id', id !== '', 'is missing');
   expect('subsystem_id', id === '' || SUBSYSTEM_ID.test(id), SUBSYSTEM_ID_RULE);
-  expect('subsystem_name', name.length <= DESCRIPTION_LIMITS.name, `expected at most ${DESCRIPTION_LIMITS.name} characters`);
+  expect(
+    'subsystem_name',
+    name.length <= DESCRIPTION_LIMITS.name,
+    `expected at most ${DESCRIPTION_LIMITS.name} characters`,
+  );
   expect(
     'description',
     description.length <= DESCRIPTION_LIMITS.description,

@@ -2,7 +2,11 @@ import { create } from '@bufbuild/protobuf';
 import { durationFromMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError } from '@connectrpc/connect';
 import type { Clock, Timer } from '../../runtime/clock.js';
-import { type GatewayMessage, GatewayMessageSchema, type SubsystemMessage } from '../gen/flowwatch/v1/gateway_service_pb.js';
+import {
+  type GatewayMessage,
+  GatewayMessageSchema,
+  type SubsystemMessage,
+} from '../gen/flowwatch/v1/gateway_service_pb.js';
 import { PingRoundTrips } from './ping-round-trips.js';
 import type { RegistrySession } from './subsystem-registry.js';
 

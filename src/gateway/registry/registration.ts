@@ -169,7 +169,14 @@ export class Registration {
     const first = { capabilities, workflows: workflows.slice(0, MAX_ANNOUNCED_WORKFLOWS) };
     const end = (reason: string): void => stream.leave(reason);
     try {
-      const session = this.registry.open({ ...said, endpoint: endpoint.origin, tenantId, source: 'stream', end, first });
+      const session = this.registry.open({
+        ...said,
+        endpoint: endpoint.origin,
+        tenantId,
+        source: 'stream',
+        end,
+        first,
+      });
       this.log.log({ message: 'a subsystem has registered', subsystemId: said.id, tenantId, peerAddress });
       return session;
     } catch (error) {

@@ -105,7 +105,9 @@ const TRANSITIONS: { readonly [T in LifeEvent['type']]: (life: SubsystemLife, ev
     const silenced = mapInstances(life, (instance) =>
       withSessions(
         instance,
-        instance.sessions.map((session) => (hasMissed(session, at, heartbeatMs) ? { ...session, silent: true } : session)),
+        instance.sessions.map((session) =>
+          hasMissed(session, at, heartbeatMs) ? { ...session, silent: true } : session,
+        ),
         at,
       ),
     );

@@ -171,7 +171,12 @@ export class SubsystemsService implements Runnable, TenantUsage {
     const { subsystemId: id, tenantId, name, description, endpoint } = stored;
     const metadata = fromStoredLabels(stored.metadata);
     const session = this.registry.open({
-      ...{ id, tenantId, name, description, metadata, endpoint },
+      id,
+      tenantId,
+      name,
+      description,
+      metadata,
+      endpoint,
       source: 'rest',
       end: () => undefined,
     });

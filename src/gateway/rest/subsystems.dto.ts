@@ -68,7 +68,8 @@ export const SubsystemAnswer = z
         lastBeatAt: time,
         roundTripMs: z.int().nullable(),
         failure: z.string().nullable().meta({
-          description: 'Why it cannot be called: a code of Connect, or `loop` if the endpoint leads back to this gateway.',
+          description:
+            'Why it cannot be called: a code of Connect, or `loop` if the endpoint leads back to this gateway.',
         }),
       }),
     ),
