@@ -19,7 +19,7 @@ export function bindHealth(
   router.service(Health, {
     check: ({ service }, context) => {
       const status = statusOf(service);
-      callOf(context).code = 'ok';
+      callOf(context).code = status === Status.SERVICE_UNKNOWN ? 'not_found' : 'ok';
       if (status === Status.SERVICE_UNKNOWN) throw new ConnectError('there is no such service', Code.NotFound);
       return { status };
     },

@@ -1,5 +1,6 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { Code } from '@connectrpc/connect';
+import type { UniversalServerResponse } from '@connectrpc/connect/protocol';
 
 const REFUSALS: Readonly<Record<number, { readonly code: string; readonly message: string }>> = {
   404: { code: 'unimplemented', message: 'there is no such RPC; ask the reflection service for those that are' },
@@ -29,4 +30,22 @@ export function refuse(
   const allow = status === 405 ? { Allow: 'POST' } : {};
   const body = JSON.stringify({ code, message });
   response.writeHead(status, { ...more, ...allow, 'Content-Type': 'application/json' }).end(body);
+}
+
+/**
+ * Connect's handlers call a message that they cannot decode `internal`, as gRPC wants it. Over Connect a 500 would say that
+ * the fault is ours.
+ */
+export function badInputOf(answer: UniversalServerResponse): UniversalServerResponse {
+  if (answer.status !== 500 || answer.body === undefined) return answer;
+  const header = new Headers(answer.header);
+  header.delete('content-length');
+  return { ...answer, status: 400, header, body: asInvalidArgument(answer.body) };
+}
+
+async function* asInvalidArgument(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const json of body) {
+    const { message } = JSON.parse(Buffer.from(json).toString()) as { readonly message?: string };
+    yield Buffer.from(JSON.stringify({ code: 'invalid_argument', message }));
+  }
 }

@@ -24,7 +24,7 @@ import { connectErrorOf } from './rpc-errors.js';
 import { readExchange, writeExchange } from './rpc-exchange.js';
 import { RpcGate } from './rpc-gate.js';
 import { RpcHandlers } from './rpc-handlers.js';
-import { refuse } from './rpc-refusals.js';
+import { badInputOf, refuse } from './rpc-refusals.js';
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 const PREFIXES = ['/flowwatch.v1.', '/grpc.'];
@@ -143,7 +143,7 @@ export class RpcServer implements Runnable {
       const values = createContextValues().set(RPC_CALL, call);
       const answer = await handler(readExchange(request, response, request.url ?? '', values));
       if (answer.body === undefined && answer.status >= 400) refuse(answer.status, request, response, more);
-      else await writeExchange(answer, response, more);
+      else await writeExchange(call.code === undefined ? badInputOf(answer) : answer, response, more);
     } catch (error) {
       // Whatever an answer throws has become its end by now; what comes out here is ours, or a client that is gone.
       if (!response.destroyed) this.log.error({ message: 'an RPC could not be answered', path: call.requestId, error });
@@ -159,7 +159,8 @@ export class RpcServer implements Runnable {
   ): void {
     if (!handler || !call) return;
     const { method } = handler;
-    const code = call.code ?? codeToString(Code.InvalidArgument);
+    // Without a code it never came to an answer: the client left, or what it sent could not be read.
+    const code = call.code ?? codeToString(response.writableEnded ? Code.InvalidArgument : Code.Canceled);
     const ended = {
       service: method.parent.typeName,
       method: method.name,
