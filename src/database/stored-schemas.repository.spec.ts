@@ -29,7 +29,8 @@ describe('a store of an earlier schema version', () => {
       const indexes = await db.collection(name).indexes();
       return [name, indexes.map(({ key, unique }) => JSON.stringify({ key, unique })).toSorted()] as const;
     });
-    return Object.fromEntries(await Promise.all(entries));
+    // A collection without indexes of its own comes with its first document.
+    return Object.fromEntries((await Promise.all(entries)).filter(([, indexes]) => indexes.length > 1));
   };
 
   it.each(EARLIER)('%i is migrated: same documents, and the indexes of a new store', async (version) => {

@@ -128,8 +128,8 @@ export function instanceState({ reachable, deadSince }: InstanceLife): Subsystem
 
 /** Its best instance decides. Without any it is not registered; then `stale`, which nobody sees. */
 export function subsystemState({ instances }: SubsystemLife): SubsystemState {
-  const states = instances.map(instanceState);
-  return (['connected', 'connecting'] as const).find((state) => states.includes(state)) ?? 'stale';
+  const states = new Set(instances.map(instanceState));
+  return (['connected', 'connecting'] as const).find((state) => states.has(state)) ?? 'stale';
 }
 
 /** Where calls may go, in the order in which the instances came. */

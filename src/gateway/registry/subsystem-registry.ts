@@ -191,7 +191,7 @@ export class SubsystemRegistry implements SubsystemDirectory {
     const all = [...this.subsystems.values()];
     this.subsystems.clear();
     this.sorted = undefined;
-    for (const sessionId of [...this.sessions.keys()]) this.end(sessionId, reason);
+    for (const sessionId of this.sessions.keys()) this.end(sessionId, reason);
     await Promise.all(all.map((subsystem) => this.close(subsystem)));
   }
 
