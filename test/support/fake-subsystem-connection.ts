@@ -94,15 +94,19 @@ export class FakeSubsystemConnection implements SubsystemConnection {
     this.record('stream', method, input, options);
     const cut = new AbortController();
     const signal = options.signal ? AbortSignal.any([options.signal, cut.signal]) : cut.signal;
+    let messages: AsyncIterator<MessageShape<O>> | undefined;
     try {
       await this.fault(method, signal);
       const answer = await this.transport.stream(method, signal, undefined, headers(options), once(method, input));
-      yield* answer.message;
+      // Not `yield*`: that waits for the subsystem to end its stream when the consumer leaves.
+      messages = answer.message[Symbol.asyncIterator]();
+      for (let next = await messages.next(); !next.done; next = await messages.next()) yield next.value;
     } catch (error) {
       throw shown(error, options.signal);
     } finally {
       // A consumer that leaves early takes its leave from the subsystem too.
       cut.abort(new ConnectError('no longer read', Code.Canceled));
+      messages?.return?.().catch(() => undefined);
     }
   }
 

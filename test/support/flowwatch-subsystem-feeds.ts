@@ -19,7 +19,10 @@ export class Broadcast<T> {
   open(signal: AbortSignal, first: readonly T[] = []): AsyncIterable<T> {
     const reader = new Reader<T>([...first]);
     this.readers.add(reader);
-    const leave = (): void => reader.end();
+    const leave = (): void => {
+      reader.end();
+      this.readers.delete(reader);
+    };
     signal.addEventListener('abort', leave, { once: true });
     if (signal.aborted) leave();
     return this.drain(reader, () => signal.removeEventListener('abort', leave));

@@ -1,8 +1,8 @@
 import { Code, ConnectError, type Interceptor } from '@connectrpc/connect';
-import { connectNodeAdapter } from '@connectrpc/connect-node';
-import { type IncomingHttpHeaders, type RequestListener, createServer as createHttp1 } from 'node:http';
+import { type IncomingHttpHeaders, createServer as createHttp1 } from 'node:http';
 import { type Http2Server, createServer as createHttp2 } from 'node:http2';
 import { type AddressInfo, type Server, type Socket, createServer } from 'node:net';
+import { type RpcRequest, type RpcResponse, rpcListener } from './flowwatch-subsystem-adapter.js';
 import { SubsystemData, type SubsystemDataOptions } from './flowwatch-subsystem-data.js';
 import { SubsystemServices, type ServicesOptions } from './flowwatch-subsystem-services.js';
 
@@ -38,17 +38,14 @@ export class FlowWatchSubsystem {
   constructor(private readonly options: FlowWatchSubsystemOptions) {
     this.data = new SubsystemData(options);
     this.services = new SubsystemServices(this.data, options);
-    const adapter = connectNodeAdapter({
-      routes: (router) => this.services.register(router),
-      interceptors: [this.interceptor],
-    });
-    const answer = ((request, response) => {
+    const listener = rpcListener((router) => this.services.register(router), [this.interceptor]);
+    const answer = (request: RpcRequest, response: RpcResponse): void => {
       if (!options.forgetful) {
         this.received.push({ method: request.url?.split('/').at(-1) ?? '', headers: request.headers });
       }
-      adapter(request, response);
-    }) satisfies RequestListener;
-    this.http2 = createHttp2((request, response) => answer(request as never, response as never));
+      void listener(request, response);
+    };
+    this.http2 = createHttp2(answer);
     const http1 = createHttp1(answer);
     this.server = createServer((socket) => {
       this.accepted += 1;

@@ -1,0 +1,81 @@
+import type { Random } from '../../runtime/random.js';
+import { CallFailure } from './call-failure.js';
+import { CircuitBreaker } from './circuit-breaker.js';
+import { type DialInstance, type HttpVersion, dialInstance } from './dial-instance.js';
+import type { Link } from './link.js';
+
+/** Of 100 streams each; more calls at once than they hold are refused. */
+const MAX_LINKS = 10;
+
+/** One instance of a subsystem: opens links as they are needed and shares them among calls. */
+export class Instance {
+  private readonly links = new Set<Link>();
+  private opening: Promise<Link> | undefined;
+  private version: HttpVersion = 'http2';
+  private isClosed = false;
+  private readonly breaker: CircuitBreaker;
+  private readonly origin: URL;
+
+  constructor(
+    endpoint: string,
+    private readonly dial: DialInstance,
+    random: Random,
+  ) {
+    this.origin = new URL(endpoint);
+    this.breaker = new CircuitBreaker(dial.clock, random);
+  }
+
+  /** A link with room if there is one now. */
+  ready(): Link | undefined {
+    for (const link of this.links) {
+      if (!link.isUsable) this.links.delete(link);
+      else if (link.hasRoom) return link;
+    }
+    return undefined;
+  }
+
+  /** @throws CallFailure `not-reached` */
+  async link(): Promise<Link> {
+    for (;;) {
+      const ready = this.ready();
+      if (ready) return ready;
+      if (this.isClosed) throw new CallFailure('not-reached', 'the connection to the subsystem is closed');
+      if (this.links.size >= MAX_LINKS) throw new CallFailure('not-reached', 'too many calls to the subsystem at once');
+      const opened = await (this.opening ??= this.open().finally(() => (this.opening = undefined)));
+      if (opened.isUsable && opened.hasRoom) return opened;
+    }
+  }
+
+  /** Takes no further call. */
+  retire(): void {
+    this.isClosed = true;
+    for (const link of this.links) link.retire();
+  }
+
+  close(): void {
+    this.isClosed = true;
+    for (const link of this.links) link.close();
+  }
+
+  private async open(): Promise<Link> {
+    if (this.breaker.isOpen) throw new CallFailure('not-reached', 'the subsystem cannot be reached');
+    try {
+      const { link, version } = await dialInstance(this.dial, this.origin, this.version, () => {
+        this.links.delete(link);
+      });
+      this.version = version;
+      this.breaker.succeeded();
+      if (this.isClosed) {
+        link.close();
+        throw new CallFailure('not-reached', 'the connection to the subsystem is closed');
+      }
+      this.links.add(link);
+      return link;
+    } catch (error) {
+      this.breaker.failed();
+      // What listens there next may speak another version.
+      this.version = 'http2';
+      throw error;
+    }
+  }
+}
