@@ -46,7 +46,7 @@ export class ListedSubsystem {
     let from = 0;
     if (cursor !== '' && this.paging === 'offset') from = Number(cursor);
     if (cursor !== '' && this.paging === 'keyset') {
-      const [startedAt, id = ''] = JSON.parse(cursor) as [number | null, string];
+      const [startedAt, id] = JSON.parse(cursor) as [number | null, string];
       from = all.findIndex((run) => compare(run, { id, startedAt: startedAt ?? undefined }) > 0);
       if (from < 0) from = all.length;
     }

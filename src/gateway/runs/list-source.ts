@@ -103,16 +103,24 @@ export class ListSource {
     return this.mismatches ? undefined : this.counted;
   }
 
-  /** Where the next page of ours goes on; undefined if nothing of it was touched, and nothing is owed. */
-  get place(): CursorPlace | undefined {
+  /**
+   * Where the next page of ours goes on.
+   *
+   * @param upTo How far the list has come: if nothing of this one was touched, it goes on behind that.
+   */
+  placeAfter(upTo: ListedUpTo | undefined): CursorPlace {
     if (!this.answered) return this.from;
     const page = this.pages[0];
     const cursor = page?.cursor ?? this.nextCursor;
     if (cursor === undefined) return { finished: true, total: this.total };
     const before = page?.runs[this.position - 1];
     const last = before ? lastOf(before) : page ? page.before : this.last;
-    const place = { cursor, taken: page ? this.position : 0, last, floor: this.floor, unordered: this.unordered };
-    return last || cursor !== '' || this.failure ? place : undefined;
+    if (last || cursor !== '') {
+      return { cursor, taken: page ? this.position : 0, last, floor: this.floor, unordered: this.unordered };
+    }
+    const { head } = this;
+    const isBehindAll = head !== undefined && upTo && isBehind(this.question.order, head, this.subsystem.id, upTo);
+    return isBehindAll ? { cursor, taken: 0, floor: upTo } : this.from;
   }
 
   /**

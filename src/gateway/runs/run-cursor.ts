@@ -28,7 +28,7 @@ export type CursorPlace = SubsystemPlace | { readonly finished: true; readonly t
 
 export interface RunCursor {
   readonly upTo: ListedUpTo | undefined;
-  /** By subsystem id. One that is not here starts behind `upTo`, as does one that registers later. */
+  /** By subsystem id. One that is not here has registered since, and starts behind `upTo`. */
   readonly places: ReadonlyMap<string, CursorPlace>;
 }
 
@@ -48,11 +48,11 @@ const place = z.union([
     n: z.number().int().min(0).max(100_000).optional(),
     r: z.string().optional(),
     k: key.optional(),
-    b: floor.optional(),
+    b: z.union([floor, z.literal(1)]).optional(),
     u: z.literal(1).optional(),
   }),
 ]);
-/** Short names, since a cursor travels with every page. `q`: digest of the question that it continues. */
+/** Short names, since a cursor travels with every page. `q`: digest of the question that it continues; `b: 1`: as `g`. */
 const wire = z.strictObject({ q: z.string(), g: floor.optional(), p: z.array(place) });
 
 type WirePlace = z.infer<typeof place>;
@@ -68,7 +68,7 @@ export function encodeRunCursor({ upTo, places }: RunCursor, question: string): 
   const json = JSON.stringify({
     q: question,
     g: upTo && floorToWire(upTo),
-    p: [...places].map(([id, each]) => placeToWire(id, each)),
+    p: [...places].map(([id, each]) => placeToWire(id, each, upTo)),
   } satisfies z.input<typeof wire>);
   const compress = json.length >= COMPRESS_FROM;
   const bytes = compress ? deflateRawSync(json) : Buffer.from(json);
@@ -84,7 +84,8 @@ export function encodeRunCursor({ upTo, places }: RunCursor, question: string): 
 export function decodeRunCursor(text: string, question: string): RunCursor {
   const { q, g, p } = parse(text);
   if (q !== question) throw refused('continues a list with another filter or order');
-  return { upTo: g && floorFromWire(g), places: new Map(p.map((each) => [each.i, placeFromWire(each)])) };
+  const upTo = g && floorFromWire(g);
+  return { upTo, places: new Map(p.map((each) => [each.i, placeFromWire(each, upTo)])) };
 }
 
 function parse(text: string): z.infer<typeof wire> {
@@ -104,7 +105,7 @@ function refused(problem: string): ConnectError {
   return invalidArgument({ field: 'pagination.cursor', description: problem });
 }
 
-function placeToWire(id: string, each: CursorPlace): WirePlace {
+function placeToWire(id: string, each: CursorPlace, upTo: ListedUpTo | undefined): WirePlace {
   if ('finished' in each) return { i: id, f: each.total ?? null };
   const { cursor, taken, last, floor: passed, unordered } = each;
   return {
@@ -112,18 +113,18 @@ function placeToWire(id: string, each: CursorPlace): WirePlace {
     ...(cursor !== '' && { c: cursor }),
     ...(taken > 0 && { n: taken }),
     ...(last && { r: last.runId, k: keyToWire(last) }),
-    ...(passed && { b: floorToWire(passed) }),
+    ...(passed && { b: passed === upTo ? 1 : floorToWire(passed) }),
     ...(unordered && { u: 1 as const }),
   };
 }
 
-function placeFromWire(each: WirePlace): CursorPlace {
+function placeFromWire(each: WirePlace, upTo: ListedUpTo | undefined): CursorPlace {
   if ('f' in each) return { finished: true, total: each.f ?? undefined };
   return {
     cursor: each.c ?? '',
     taken: each.n ?? 0,
     last: each.r !== undefined && each.k ? { runId: each.r, ...keyFromWire(each.k) } : undefined,
-    floor: each.b && floorFromWire(each.b),
+    floor: each.b === 1 ? upTo : each.b && floorFromWire(each.b),
     unordered: each.u === 1,
   };
 }

@@ -108,9 +108,9 @@ export class RunList {
     );
     let isOver = true;
     for (const source of sources) {
-      const place = placeOf(source);
-      if (place) places.set(source.subsystem.id, place);
-      isOver &&= place !== undefined && 'finished' in place;
+      const place = placeOf(source, page);
+      places.set(source.subsystem.id, place);
+      isOver &&= 'finished' in place;
       totals.push(source.failure ? undefined : source.total);
     }
     return {
@@ -198,8 +198,8 @@ async function mergedPage(
 }
 
 /** One that does not offer this never will; the list does not wait for it. */
-function placeOf(source: ListSource): CursorPlace | undefined {
-  return source.failure === 'unimplemented' ? { finished: true, total: undefined } : source.place;
+function placeOf(source: ListSource, { upTo }: MergedPage): CursorPlace {
+  return source.failure === 'unimplemented' ? { finished: true, total: undefined } : source.placeAfter(upTo);
 }
 
 function sumOf(totals: ReadonlyArray<number | undefined>): number {
