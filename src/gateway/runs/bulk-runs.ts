@@ -53,7 +53,7 @@ export class BulkRuns {
     if (caller.signal.aborted) throw ConnectError.from(caller.signal.reason, Code.Canceled);
     const outcomes = new Map<Subsystem, ReadonlyMap<string, RunOutcome>>();
     const failures: SubsystemFailure[] = [];
-    const perOwner = [...runsByOwner(found)].map(async ([subsystem, ids]) => {
+    const perOwner = [...runsByOwner(runIds, found)].map(async ([subsystem, ids]) => {
       const { outcomes: answered, failed } = await actOnRuns(caller, subsystem, [...ids], action);
       outcomes.set(subsystem, answered);
       if (failed) failures.push({ subsystemId: subsystem.id, reason: failureReason(failed) });
@@ -99,10 +99,14 @@ export class BulkRuns {
   }
 }
 
-function runsByOwner(found: ReadonlyMap<string, Found>): ReadonlyMap<Subsystem, ReadonlySet<string>> {
+/** In the order asked: an owner gets them so. */
+function runsByOwner(
+  runIds: readonly string[],
+  found: ReadonlyMap<string, Found>,
+): ReadonlyMap<Subsystem, ReadonlySet<string>> {
   const grouped = new Map<Subsystem, Set<string>>();
-  for (const owned of found.values()) {
-    if (owned instanceof ConnectError) continue;
+  for (const owned of runIds.map((text) => found.get(text))) {
+    if (owned === undefined || owned instanceof ConnectError) continue;
     grouped.set(owned.subsystem, (grouped.get(owned.subsystem) ?? new Set()).add(owned.runId));
   }
   return grouped;

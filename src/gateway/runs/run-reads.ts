@@ -101,12 +101,7 @@ export class RunReads {
   private async ask<T>(caller: Caller, runId: string, read: (owned: OwnedRun) => Promise<T>): Promise<Answer<T>> {
     requireId(runId, 'run_id');
     const find = (): Promise<OwnedRun> => this.owners.find(caller, runId);
-    const value = await callOwner(this.owners, find, async (owned) => {
-      const answer = await read(owned);
-      if (owned.qualified) this.owners.seen(owned.subsystem, owned.runId);
-      return answer;
-    });
-    return wholeAnswer(value);
+    return wholeAnswer(await callOwner(this.owners, find, read));
   }
 
   private async readRun(caller: Caller, { subsystem, runId }: OwnedRun): Promise<Run> {
