@@ -25,6 +25,7 @@ export class RegistrationStream {
   private readonly waiting: GatewayMessage[] = [];
   private readonly roundTrips = new PingRoundTrips();
   private over: { readonly error?: unknown } | undefined;
+  private timer: Timer | undefined;
   private wake: () => void = () => undefined;
 
   constructor(private readonly options: RegistrationStreamOptions) {}
@@ -44,14 +45,7 @@ export class RegistrationStream {
     const value = { accepted: true, heartbeatInterval: durationFromMs(heartbeatMs) };
     yield create(GatewayMessageSchema, { msg: { case: 'registered', value } });
     void this.read(incoming, session);
-    let timer: Timer | undefined;
-    const pingLater = (): void => {
-      timer = this.options.clock.after(heartbeatMs, () => {
-        this.ping(session);
-        pingLater();
-      });
-    };
-    pingLater();
+    this.pingLater(session);
     try {
       for (;;) {
         for (let next = this.waiting.shift(); next; next = this.waiting.shift()) yield next;
@@ -60,7 +54,7 @@ export class RegistrationStream {
       }
       if ('error' in this.over) throw this.over.error;
     } finally {
-      timer?.cancel();
+      this.finish({});
       signal.removeEventListener('abort', onAbort);
     }
   }
@@ -88,6 +82,14 @@ export class RegistrationStream {
     if (roundTripMs !== undefined) session.answered(roundTripMs);
   }
 
+  private pingLater(session: RegistrySession): void {
+    if (this.over) return;
+    this.timer = this.options.clock.after(this.options.heartbeatMs, () => {
+      this.ping(session);
+      this.pingLater(session);
+    });
+  }
+
   private ping(session: RegistrySession): void {
     const { clock } = this.options;
     const millis = Math.floor(clock.now());
@@ -101,6 +103,7 @@ export class RegistrationStream {
 
   private finish(over: { readonly error?: unknown }): void {
     this.over ??= over;
+    this.timer?.cancel();
     this.wake();
   }
 }

@@ -73,13 +73,19 @@ export class Registration {
       throw new ConnectError(place, Code.ResourceExhausted);
     }
     const incoming = messages[Symbol.asyncIterator]();
+    const over = (): void => {
+      place();
+      if (this.places.count === 0) this.onEmpty?.();
+    };
+    // Whoever has stopped reading the answers does not say so by the end of this generator.
+    context.signal.addEventListener('abort', over, { once: true });
     try {
       yield* this.serve(incoming, context);
     } finally {
-      place();
+      context.signal.removeEventListener('abort', over);
+      over();
       // Not awaited: it may wait for the next message of a client that sends none.
       void incoming.return?.().catch(() => undefined);
-      if (this.places.count === 0) this.onEmpty?.();
     }
   }
 
@@ -116,10 +122,13 @@ export class Registration {
       throw new ConnectError(reason, code);
     }
     this.counters.accepted();
+    const close = (): void => session.close();
+    signal.addEventListener('abort', close, { once: true });
     try {
       yield* stream.run(incoming, session);
     } finally {
-      session.close();
+      signal.removeEventListener('abort', close);
+      close();
     }
   }
 
