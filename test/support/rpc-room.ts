@@ -176,6 +176,8 @@ function scriptedAnswers(room: () => RpcRoom): RpcAnswers {
     analytics: answersOf(AnalyticsService),
     search: answersOf(SearchService),
     live: answersOf(StreamService),
-    registration: { register: (messages, context) => room().register(messages, context) },
+    registration: {
+      register: (...call: Parameters<RpcAnswers['registration']['register']>) => room().register(...call),
+    },
   } as unknown as RpcAnswers;
 }

@@ -15,16 +15,17 @@ const REFUSALS: Readonly<Record<number, { readonly code: string; readonly messag
 /** An answer before it is known which protocol the client speaks, or when it speaks none: each understands its own. */
 export function refuse(
   status: number,
-  { headers }: IncomingMessage,
+  { headers, httpVersionMajor }: IncomingMessage,
   response: ServerResponse,
   more: OutgoingHttpHeaders,
 ): void {
   const { code, message } = REFUSALS[status] ?? { code: 'unknown', message: 'the request cannot be answered' };
   const type = headers['content-type'] ?? '';
-  if (status === 404 && /^application\/grpc(?:[+;]|$)/.test(type)) {
-    // Trailers-only: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#responses
-    const trailers = { 'grpc-status': String(Code.Unimplemented), 'grpc-message': encodeURI(message) };
-    response.writeHead(200, { ...more, 'content-type': type, ...trailers }).end();
+  // gRPC knows no status but that of its trailers; without HTTP/2 it is not gRPC.
+  if (status === 404 && httpVersionMajor > 1 && /^application\/grpc(?:[+;]|$)/.test(type)) {
+    response.writeHead(200, { ...more, 'content-type': type });
+    response.addTrailers({ 'grpc-status': String(Code.Unimplemented), 'grpc-message': encodeURI(message) });
+    response.end();
     return;
   }
   const allow = status === 405 ? { Allow: 'POST' } : {};

@@ -181,6 +181,16 @@ describe.each(WIRES)('the services over %s, HTTP/%s', (wire, httpVersion) => {
     expect(room.callers).toHaveLength(1);
   });
 
+  it('says of an RPC that there is not that it is unimplemented', async () => {
+    const service = { ...RunService, typeName: 'flowwatch.v1.NoService' };
+    const method = { ...RunService.method.getRun, name: 'Nothing', parent: service };
+    const transport = transportOf(wire, httpVersion, room.url);
+    const error = await codeOf(
+      transport.unary(method as never, undefined, undefined, undefined, { runId: 'r' } as never),
+    );
+    expect(error.code).toBe(Code.Unimplemented);
+  });
+
   it('begins nothing that lasts while a shutdown is announced', async () => {
     room.readiness.markDraining();
     expect((await codeOf(live.watchRuns({})[Symbol.asyncIterator]().next() as Promise<unknown>)).code).toBe(
