@@ -6,11 +6,14 @@ import { settle } from '../../../test/support/fake-clock.js';
 import { type RoomSubsystem, SubsystemsRoom, callerOf } from '../../../test/support/subsystems-room.js';
 import {
   type BulkActionResult,
+  BulkActionResultSchema,
   BulkCancelRequestSchema,
   BulkRetryRequestSchema,
 } from '../gen/flowwatch/v1/run_service_pb.js';
 import { CapabilitiesSchema } from '../gen/flowwatch/v1/types_pb.js';
 import type { Answer } from '../routing/answer.js';
+import { retryAction } from './bulk-action.js';
+import { actOnRuns } from './bulk-at-owner.js';
 import { BulkRuns } from './bulk-runs.js';
 
 const ANN = callerOf({ idempotencyKey: 'key-1' });
@@ -131,19 +134,15 @@ describe('a bulk operation', () => {
   });
 
   it('does not take the silence of a subsystem for success', async () => {
-    const room = new Room();
-    const billing = room.add('billing', { runs: ['b1', 'b2'] });
-    billing.services.data.runs.forEach((run) => room.owners.seen(billing.registered, run.id));
-    const { mutate } = billing.connection;
-    // It answers only of the first, and of one that was not asked about.
-    billing.connection.mutate = async function (this: typeof billing.connection, method, input, options) {
-      const answer = await mutate.call(this, method, input, options);
-      Object.assign((answer as unknown as { results: BulkActionResult[] }).results[1] ?? {}, { runId: 'b9' });
-      return answer as never;
-    };
-    expect(told(await room.cancel(['b1', 'b2']))).toEqual([
-      'b1: ok',
-      'b2: [unknown] the subsystem did not say what came of it; it may have taken effect: look at run b2 before you ask again',
+    const { registered } = new Room().add('billing', { runs: ['b1', 'b2'] });
+    const results = ['b1', 'b9'].map((runId) => create(BulkActionResultSchema, { runId, success: true }));
+    const { outcomes } = await actOnRuns(ANN, registered, ['b1', 'b2'], {
+      ...retryAction,
+      all: () => Promise.resolve(results),
+    });
+    expect([...outcomes]).toEqual([
+      ['b1', { newRunId: '' }],
+      ['b2', { error: expect.stringMatching(/^\[unknown\] .*did not say .*look at run b2 before you ask again$/) }],
     ]);
   });
 
