@@ -34,11 +34,11 @@ export interface Http2Options {
 export class Http2Connections {
   private readonly server: Http2Server;
   private readonly open = new Set<ServerHttp2Session>();
+  private readonly sockets = new Set<Duplex>();
   private isClosing = false;
 
   constructor(private readonly options: Http2Options) {
     this.server = createServer(LIMITS, (request, response) => this.answer(request, response));
-    this.server.on('session', (session) => this.admit(session));
   }
 
   get sessions(): number {
@@ -46,7 +46,12 @@ export class Http2Connections {
   }
 
   accept(socket: Duplex): void {
+    this.sockets.add(socket);
+    socket.once('close', () => this.sockets.delete(socket));
+    const admit = (session: ServerHttp2Session): void => this.admit(session, socket);
+    this.server.once('session', admit);
     this.server.emit('connection', socket);
+    this.server.off('session', admit);
   }
 
   /** Tells every client to open no more streams; a session ends with its last one. */
@@ -57,9 +62,12 @@ export class Http2Connections {
 
   cut(): void {
     for (const session of this.open) session.destroy();
+    // A session that was asked to close waits for its client to close the connection, destroyed or not.
+    for (const socket of this.sockets) socket.destroy();
   }
 
-  private admit(session: ServerHttp2Session): void {
+  private admit(session: ServerHttp2Session, socket: Duplex): void {
+    const { clock, checkMs, pingTimeoutMs } = this.options;
     let open = 0;
     let isUsed = true;
     let check: Timer;
@@ -67,13 +75,14 @@ export class Http2Connections {
       if (session.closed || session.destroyed) return;
       if (!isUsed) {
         session.close();
+        check = clock.after(pingTimeoutMs, () => socket.destroy(), { unref: true });
         return;
       }
       isUsed = open > 0;
-      this.requireLife(session);
-      check = this.options.clock.after(this.options.checkMs, look, { unref: true });
+      this.requireLife(session, socket);
+      check = clock.after(checkMs, look, { unref: true });
     };
-    check = this.options.clock.after(this.options.checkMs, look, { unref: true });
+    check = clock.after(checkMs, look, { unref: true });
     this.open.add(session);
     session.once('close', () => {
       check.cancel();
@@ -90,9 +99,9 @@ export class Http2Connections {
   }
 
   /** A client that is gone without a word takes its streams with it. */
-  private requireLife(session: ServerHttp2Session): void {
+  private requireLife(session: ServerHttp2Session, socket: Duplex): void {
     const { clock, pingTimeoutMs } = this.options;
-    const gone = clock.after(pingTimeoutMs, () => session.destroy(), { unref: true });
+    const gone = clock.after(pingTimeoutMs, () => socket.destroy(), { unref: true });
     if (!session.ping(() => gone.cancel())) gone.cancel();
   }
 
