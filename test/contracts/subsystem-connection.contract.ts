@@ -15,11 +15,11 @@ export interface SubsystemConnectionRig {
   /** The connection's; its calls have 10 s. */
   readonly clock: FakeClock;
   /** Calls of the method are answered only after the returned function was called. */
-  hold(method: string): () => void;
-  fail(code: Code, message: string): void;
+  readonly hold: (method: string) => () => void;
+  readonly fail: (code: Code, message: string) => void;
   /** How often the method was called. */
-  count(method: string): number;
-  close(): Promise<void>;
+  readonly count: (method: string) => number;
+  readonly close: () => Promise<void>;
 }
 
 export async function until(condition: () => boolean): Promise<void> {

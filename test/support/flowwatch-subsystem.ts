@@ -34,6 +34,7 @@ export class FlowWatchSubsystem {
   private readonly server: Server;
   private failure: ConnectError | undefined;
   private readonly held = new Map<string, Promise<void>>();
+  private losesAnswerOf: string | undefined;
 
   constructor(private readonly options: FlowWatchSubsystemOptions) {
     this.data = new SubsystemData(options);
@@ -109,10 +110,20 @@ export class FlowWatchSubsystem {
     for (const socket of this.sockets) socket.resetAndDestroy();
   }
 
+  /** The next call of the method is carried out; its connection breaks before the answer. */
+  loseAnswer(method: string): void {
+    this.losesAnswerOf = method;
+  }
+
   private readonly interceptor: Interceptor = (next) => async (request) => {
     await (this.held.get(request.method.name) ?? this.held.get('*'));
     if (this.failure) throw this.failure;
-    return await next(request);
+    const answer = await next(request);
+    if (this.losesAnswerOf === request.method.name) {
+      this.losesAnswerOf = undefined;
+      this.cut();
+    }
+    return answer;
   };
 }
 

@@ -138,7 +138,11 @@ export class ConnectSubsystemConnection implements SubsystemConnection {
       for (let isAgain = false; ; isAgain = true) {
         const before = { wasUsed: false };
         try {
-          const link = instance.ready() ?? (await scope.race(instance.link()));
+          let link = instance.ready();
+          while (!link) {
+            await scope.race(instance.grow());
+            link = instance.ready();
+          }
           before.wasUsed = link.wasUsed;
           return await act(link);
         } catch (error) {

@@ -43,7 +43,7 @@ export async function dialInstance(
     }
   };
   const http1 = (first: Socket): { readonly link: Link; readonly version: HttpVersion } => ({
-    link: new Http1Link(origin.host, first, () => dial(['http/1.1'])),
+    link: new Http1Link(origin.host, first, () => dial(['http/1.1']), onGone),
     version: 'http1',
   });
   if (known === 'http1') return http1(await dial(['http/1.1']));

@@ -20,12 +20,13 @@ export class Http1Link implements Link {
 
   /**
    * @param first a connection that stands already.
-   * @param dial opens another. When it fails the link takes no further call.
+   * @param dial opens another. When it fails the link is gone: it takes no further call.
    */
   constructor(
     private readonly authority: string,
     first: Duplex,
     dial: () => Promise<Duplex>,
+    onGone: () => void,
   ) {
     let spare: Duplex | undefined = first;
     first.on('error', () => undefined);
@@ -37,6 +38,7 @@ export class Http1Link implements Link {
         return await dial();
       } catch (error) {
         this.isUsable = false;
+        onGone();
         throw error;
       }
     });

@@ -10,7 +10,7 @@ const MAX_LINKS = 10;
 /** One instance of a subsystem: opens links as they are needed and shares them among calls. */
 export class Instance {
   private readonly links = new Set<Link>();
-  private opening: Promise<Link> | undefined;
+  private opening: Promise<void> | undefined;
   private version: HttpVersion = 'http2';
   private isClosed = false;
   private readonly breaker: CircuitBreaker;
@@ -25,7 +25,7 @@ export class Instance {
     this.breaker = new CircuitBreaker(dial.clock, random);
   }
 
-  /** A link with room if there is one now. */
+  /** A link with room if there is one now. Its room is taken with the call, so the call must follow at once. */
   ready(): Link | undefined {
     for (const link of this.links) {
       if (!link.isUsable) this.links.delete(link);
@@ -34,16 +34,11 @@ export class Instance {
     return undefined;
   }
 
-  /** @throws CallFailure `not-reached` */
-  async link(): Promise<Link> {
-    for (;;) {
-      const ready = this.ready();
-      if (ready) return ready;
-      if (this.isClosed) throw new CallFailure('not-reached', 'the connection to the subsystem is closed');
-      if (this.links.size >= MAX_LINKS) throw new CallFailure('not-reached', 'too many calls to the subsystem at once');
-      const opened = await (this.opening ??= this.open().finally(() => (this.opening = undefined)));
-      if (opened.isUsable && opened.hasRoom) return opened;
-    }
+  /** Opens one more link, together with all who ask meanwhile. @throws CallFailure `not-reached` */
+  async grow(): Promise<void> {
+    if (this.isClosed) throw new CallFailure('not-reached', 'the connection to the subsystem is closed');
+    if (this.links.size >= MAX_LINKS) throw new CallFailure('not-reached', 'too many calls to the subsystem at once');
+    await (this.opening ??= this.open().finally(() => (this.opening = undefined)));
   }
 
   /** Takes no further call. */
@@ -57,12 +52,10 @@ export class Instance {
     for (const link of this.links) link.close();
   }
 
-  private async open(): Promise<Link> {
+  private async open(): Promise<void> {
     if (this.breaker.isOpen) throw new CallFailure('not-reached', 'the subsystem cannot be reached');
     try {
-      const { link, version } = await dialInstance(this.dial, this.origin, this.version, () => {
-        this.links.delete(link);
-      });
+      const { link, version } = await dialInstance(this.dial, this.origin, this.version, () => this.forgetGone());
       this.version = version;
       this.breaker.succeeded();
       if (this.isClosed) {
@@ -70,12 +63,16 @@ export class Instance {
         throw new CallFailure('not-reached', 'the connection to the subsystem is closed');
       }
       this.links.add(link);
-      return link;
     } catch (error) {
       this.breaker.failed();
-      // What listens there next may speak another version.
       this.version = 'http2';
       throw error;
     }
+  }
+
+  private forgetGone(): void {
+    for (const link of this.links) if (!link.isUsable) this.links.delete(link);
+    // What listens there next may speak another version.
+    this.version = 'http2';
   }
 }
