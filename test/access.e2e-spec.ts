@@ -32,6 +32,7 @@ interface Ids {
   agent: string;
   tenant: string;
   job: string;
+  subsystem: string;
 }
 
 interface Expectation {
@@ -137,6 +138,14 @@ const ROUTES: Record<string, Expectation> = {
   'POST /api/v1/jobs/{id}/progress': { role: 'agent' },
   'POST /api/v1/jobs/{id}/complete': { role: 'agent' },
   'POST /api/v1/jobs/{id}/fail': { role: 'agent' },
+  'POST /api/v1/gateway/subsystems': {
+    role: 'operator',
+    body: () => ({ id: 'made', endpoint: 'http://127.0.0.1:1' }),
+  },
+  'GET /api/v1/gateway/subsystems': { role: 'viewer' },
+  'GET /api/v1/gateway/subsystems/{id}': { role: 'viewer', path: (ids) => ids.subsystem },
+  'DELETE /api/v1/gateway/subsystems/{id}': { role: 'operator', path: (ids) => ids.subsystem },
+  'POST /api/v1/gateway/subsystems/{id}/mark-stale': { role: 'operator', path: (ids) => ids.subsystem },
   'GET /api/v1/audit-logs': { role: 'admin' },
   'GET /api/v1/audit-logs/verify': { role: 'admin' },
   'GET /api/v1/diagnostics/events': { role: 'admin' },
@@ -192,10 +201,13 @@ describeRealCluster('access', (cluster) => {
       agent: '',
       tenant: '',
       job: '',
+      subsystem: '',
     };
     const tenant = await clients.everywhere.must('POST', '/tenants', { body: { name: 'team-a' } });
     made.tenant = String(tenant['id']);
     made.job = String((await admin.must('POST', '/jobs', { body: { type: 'scan' } }))['id']);
+    const subsystem = { id: 'billing', endpoint: 'http://127.0.0.1:1' };
+    made.subsystem = String((await admin.must('POST', '/gateway/subsystems', { body: subsystem }))['id']);
     const apiKey = await admin.must('POST', '/api-keys', { body: { name: 'first', role: 'viewer' } });
     made.apiKey = String(apiKey['id']);
     const bootstrapToken = await admin.must('POST', '/bootstrap-tokens', { body: {} });
@@ -278,6 +290,7 @@ describeRealCluster('access', (cluster) => {
       '/agents',
       '/api-keys',
       '/bootstrap-tokens',
+      '/gateway/subsystems',
     ]) {
       const { body } = await clients.stranger.call<{ items: unknown[] }>('GET', list);
       expect([list, body.items]).toEqual([list, []]);
@@ -297,7 +310,13 @@ describeRealCluster('access', (cluster) => {
   });
 
   it('opens each stream key to its tenant only, for a stream as for a ticket', async () => {
-    const owned = [`workflow:${ids.workflow}`, `resource:${ids.resource}`, `cluster:${ids.cluster}`, `run:${ids.run}`];
+    const owned = [
+      `workflow:${ids.workflow}`,
+      `resource:${ids.resource}`,
+      `cluster:${ids.cluster}`,
+      `run:${ids.run}`,
+      `subsystem:${ids.subsystem}`,
+    ];
     const unknown = owned.map((key) => key.replace(/.{4}$/, '0000'));
     const expected = (key: string, caller: keyof typeof clients): number => {
       if (caller === 'nobody' || caller === 'wrong') return 401;
