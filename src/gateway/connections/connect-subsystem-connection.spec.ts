@@ -2,24 +2,15 @@ import { subsystemConnectionContract } from '../../../test/contracts/subsystem-c
 import { FakeClock } from '../../../test/support/fake-clock.js';
 import { FakeSubsystemConnection } from '../../../test/support/fake-subsystem-connection.js';
 import { SubsystemData } from '../../../test/support/flowwatch-subsystem-data.js';
+import { connectionTo } from '../../../test/support/flowwatch-subsystem-room.js';
 import { SubsystemServices } from '../../../test/support/flowwatch-subsystem-services.js';
 import { FlowWatchSubsystem } from '../../../test/support/flowwatch-subsystem.js';
-import { EgressPolicy, GuardedDialer } from '../../egress/index.js';
-import { CryptoRandom } from '../../runtime/random.js';
-import { ConnectSubsystemConnection } from './connect-subsystem-connection.js';
 
 for (const protocols of ['http2', 'http1'] as const) {
   subsystemConnectionContract(`ConnectSubsystemConnection over ${protocols}`, async (options) => {
     const subsystem = await new FlowWatchSubsystem({ ...options, protocols }).start();
     const clock = new FakeClock();
-    const connection = new ConnectSubsystemConnection({
-      dialer: new GuardedDialer(new EgressPolicy({ allow: [], deny: [], servesLoopbackOnly: true }), clock),
-      clock,
-      random: new CryptoRandom(),
-      limits: { callTimeoutMs: 10_000, maxMessageBytes: 4 << 20 },
-      installationId: () => 'here',
-      endpoints: () => [subsystem.endpoint],
-    });
+    const connection = connectionTo([subsystem.endpoint], { clock });
     return {
       connection,
       services: subsystem.services,

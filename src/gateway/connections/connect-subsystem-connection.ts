@@ -43,9 +43,9 @@ export interface ConnectSubsystemConnectionOptions {
 }
 
 /**
- * Calls over the Connect protocol in its binary form. Its unary exchange is our own and not the library's, because the
+ * Calls over the Connect protocol in its binary form. The exchange is our own and not the library's, because the
  * library tells neither whether a request may have been processed nor an error of the peer from one of the way, and takes
- * several times as long for a small message.
+ * about three times as long for a small message.
  */
 export class ConnectSubsystemConnection implements SubsystemConnection {
   private readonly instances = new Map<string, Instance>();
@@ -133,7 +133,7 @@ export class ConnectSubsystemConnection implements SubsystemConnection {
 
   /** One instance after the other while the request has surely not been processed; a read also when it was cut off. */
   private async attempt<T>(scope: CallScope, isMutation: boolean, act: (link: Link) => Promise<T>): Promise<T> {
-    let last = new CallFailure('not-reached', 'the subsystem has no instance that may be called');
+    let last: CallFailure | undefined;
     for (const instance of this.current()) {
       for (let isAgain = false; ; isAgain = true) {
         const before = { wasUsed: false };
@@ -155,7 +155,7 @@ export class ConnectSubsystemConnection implements SubsystemConnection {
         }
       }
     }
-    throw last;
+    throw last ?? new CallFailure('not-reached', 'the subsystem has no instance that may be called');
   }
 
   private *current(): Iterable<Instance> {
