@@ -9,6 +9,7 @@ import {
   WorkflowDefinitionSchema as Workflow,
 } from '../gen/flowwatch/v1/types_pb.js';
 import {
+  GetGraphRequestSchema,
   GetSubsystemRequestSchema,
   GetTraceRequestSchema,
   GetWorkflowRequestSchema,
@@ -110,9 +111,10 @@ describe('ListWorkflows', () => {
     expect(value.workflows.map(({ id }) => id)).toEqual(['billing~w', 'orders~w']);
     const found = await answers.getWorkflow(room.caller(), workflow('orders~w'));
     expect(found.value.workflow).toMatchObject({ id: 'orders~w', name: 'Order' });
-    expect((await answers.getGraph(room.caller(), workflow('orders~w') as never)).value.graph?.workflowId).toBe(
-      'orders~w',
-    );
+    expect(
+      (await answers.getGraph(room.caller(), create(GetGraphRequestSchema, { workflowId: 'orders~w' }))).value.graph
+        ?.workflowId,
+    ).toBe('orders~w');
     expect(await codeOf(answers.getWorkflow(room.caller(), workflow('w')))).toBe(Code.FailedPrecondition);
   });
 
