@@ -151,7 +151,8 @@ export class RunList {
       const qualify = (id: string): string => formatQualifiedId({ subsystemId: source.subsystem.id, id });
       const runId = this.owners.isAmbiguous(run.id, principal) ? qualify(run.id) : undefined;
       const workflowId = readWorkflowId(run.bytes);
-      const isQualified = this.workflowOwners.isAmbiguous(workflowId, principal) || asked.has(qualify(workflowId));
+      const wasAsked = asked.size > 0 && asked.has(qualify(workflowId));
+      const isQualified = wasAsked || this.workflowOwners.isAmbiguous(workflowId, principal);
       return withIds(run.bytes, { runId, workflowId: isQualified ? qualify(workflowId) : undefined });
     });
   }
