@@ -8,6 +8,7 @@ import type { ClusterAccess, ClusterAccessProvider } from '../kubernetes/cluster
 import { KubernetesApis } from '../kubernetes/index.js';
 import { EventBus } from '../realtime/index.js';
 import { CLOCK, type Clock } from '../runtime/clock.js';
+import { counted } from '../runtime/counted.js';
 import { ClusterAccessInput, type GivenAccess } from './cluster-access-input.js';
 import { ClusterAccessSealing, CredentialUnusable, endpointKey } from './cluster-access-sealing.js';
 import { ClusterChecks, type Finding } from './cluster-checks.js';
@@ -146,7 +147,7 @@ export class ClustersService implements ClusterAccessProvider {
     if (objects.length > 0) {
       throw new AppError(
         'cluster.in_use',
-        `workflows have ${objects.length} objects in cluster "${name}": archive these workflows first, ` +
+        `workflows have ${counted(objects.length, 'object')} in cluster "${name}": archive these workflows first, ` +
           'or leave the objects behind with ?resources=abandon',
         { details: { objects: objects.slice(0, MAX_OBJECTS_TOLD), objectCount: objects.length } },
       );
