@@ -17,3 +17,4 @@ export {
 } from './labels.js';
 export { objectId, objectIdParam } from './object-id.js';
 export { type Page, cursorFilter, pageQuery, pageSchema, toPage } from './page.js';
+export type { Removed } from './removed.js';
