@@ -7,23 +7,25 @@ import { compileRawProjection } from './raw-projection.js';
 
 const NAMES = ['_id', 'a', 'ab', 'b', 'é', 'payload'];
 const documents = fc.dictionary(fc.constantFrom(...NAMES), bsonValues);
-const specs = fc.dictionary(fc.constantFrom(...NAMES), fc.constantFrom<unknown>(0, 1, true, false));
+const specs = fc
+  .record({ fields: fc.subarray(NAMES.slice(1)), kept: fc.constantFrom<unknown>(0, 1, true, false), id: fc.boolean() })
+  .map(({ fields, kept, id }): Doc => {
+    const spec = Object.fromEntries(fields.map((field) => [field, kept]));
+    return fields.length === 0 || !id ? { ...spec, _id: id } : spec;
+  });
 
 describe('a projection of whole fields', () => {
   it('gives from the bytes what the projection of the decoded document gives', () => {
-    let compared = 0;
     fc.assert(
-      fc.property(documents, specs, (document, spec) => {
-        const raw = compileRawProjection(decode(encode(spec)));
-        if (!raw || Object.keys(spec).length === 0) return;
-        compared += 1;
+      fc.property(documents, specs, (document, given) => {
+        const spec = decode(encode(given));
         const stored = encode(document);
-        const expected = encode(compileProjection(decode(encode(spec)), true)(decode(stored)));
-        expect(Buffer.from(raw(stored)).toString('hex')).toBe(Buffer.from(expected).toString('hex'));
+        const expected = encode(compileProjection(spec, true)(decode(stored)));
+        const projected = compileRawProjection(spec)?.(stored) ?? new Uint8Array();
+        expect(Buffer.from(projected).toString('hex')).toBe(Buffer.from(expected).toString('hex'));
       }),
       { numRuns: 2000 },
     );
-    expect(compared).toBeGreaterThan(500);
   });
 
   it.each<Doc>([{ 'a.b': 1 }, { a: 1, b: 0 }, { a: { $slice: 1 } }, { a: '$b' }, { $a: 1 }])(
