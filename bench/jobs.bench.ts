@@ -50,7 +50,7 @@ const medianRate = (rates: readonly Rate[]): Rate => ({
 });
 
 const text = ({ perSecond, perCpuSecond }: Rate): string =>
-  `${perSecond.toFixed(0)}/s, ${perCpuSecond.toFixed(0)} per CPU s`;
+  perSecond === 0 ? 'did nothing' : `${perSecond.toFixed(0)}/s, ${perCpuSecond.toFixed(0)} per CPU s`;
 
 interface Peer {
   readonly name: string;
@@ -89,9 +89,10 @@ async function throughput(queue: JobQueue, store: string): Promise<Figure[]> {
     const rate = medianRate(ours.get(batch) ?? []);
     const factor = (name: string): number => {
       const peer = beside.find((each) => each.name === name);
-      return peer ? rate.perSecond / peer.rate.perSecond : Infinity;
+      // What did nothing, or is not there, is no measure.
+      return peer && peer.rate.perSecond > 0 ? rate.perSecond / peer.rate.perSecond : NaN;
     };
-    const factors = beside.map(({ name }) => `${factor(name).toFixed(1)} ×`).join(', ');
+    const factors = beside.map(({ name }) => (factor(name) > 0 ? `${factor(name).toFixed(1)} ×` : '-')).join(', ');
     return {
       figure: `jobs: claim + complete, batches of ${batch}, ${QUEUED.toLocaleString('en')} queued, ${AGENTS} agents, ${store}`,
       ours: `${text(rate)} (${factors})`,
