@@ -18,8 +18,6 @@ import { type LeaseToken, newLeaseToken } from './lease-token.js';
 const MAX_GRANTED = 1_000;
 /** Looks again, when another replica was faster, before it waits for the next hint. */
 const MAX_TRIES = 3;
-/** Claims of one job each that one look grants one by one: fewer steps for each, but a command for every one. */
-const MAX_SINGLES = 32;
 
 export interface ClaimScopeOptions {
   /** What the lanes begin with: the pool, and the tenant of the pool of tenants. */
@@ -39,15 +37,15 @@ type Tokens = Map<string, { readonly waiter: ClaimWaiter; readonly token: LeaseT
 interface Group {
   readonly lanes: readonly string[];
   readonly group: readonly ClaimWaiter[];
-  /** Whether they are repeated is not known before `repeated` resolves. */
-  readonly fresh: ReadonlySet<ClaimWaiter>;
+  /** Resolves when it is known which of them are repeated. */
   readonly repeated: Promise<void>;
 }
 
 /**
  * The claims of agents that share a pool and tenant. One look at a time serves all of them: what comes in meanwhile is
  * served together by the next one, so that under load a few commands grant the jobs of many claims. The next look
- * begins when jobs are given away in the database; reading them and telling the agents goes on beside it.
+ * begins when jobs are given away in the database; reading them and telling the agents goes on beside it. Jobs are given
+ * away by one command at a time: several that want the first jobs of the same lanes would lock each other out.
  */
 export class ClaimScope {
   private readonly log = new Logger('JobDispatcher');
@@ -136,15 +134,14 @@ export class ClaimScope {
   }
 
   private async serve(waiters: readonly ClaimWaiter[]): Promise<void> {
-    const fresh = new Set(waiters.filter(({ isFirst }) => !isFirst));
-    const repeated = this.answerRepeated([...fresh]);
+    const repeated = this.answerRepeated(waiters.filter(({ isFirst }) => !isFirst));
     // Awaited where it is needed, also after a failure of something else.
     repeated.catch(() => undefined);
     await this.readLanes();
     // Those that serve the same lanes are one group, whatever their labels.
     const groups = Map.groupBy(waiters, (waiter) => [...this.lanes].filter((lane) => waiter.serves(lane)).join('\n'));
     for (const [lanes, group] of groups) {
-      if (lanes !== '') await this.serveGroup({ lanes: lanes.split('\n'), group, fresh, repeated });
+      if (lanes !== '') await this.serveGroup({ lanes: lanes.split('\n'), group, repeated });
     }
     await repeated;
   }
@@ -201,13 +198,11 @@ export class ClaimScope {
     }
   }
 
-  private async serveGroup({ lanes, group, fresh, repeated }: Group): Promise<void> {
-    const areSingles = lanes.length <= MAX_MERGED_LANES && group.every(({ capacity }) => capacity === 1);
-    // Those that have waited found nothing before: for all of them together there may be one job.
-    const areLikely = group.length <= MAX_SINGLES && group.every((waiter) => fresh.has(waiter));
-    if (areSingles && (group.length === 1 || areLikely)) {
+  private async serveGroup({ lanes, group, repeated }: Group): Promise<void> {
+    const [only] = group;
+    if (only && group.length === 1 && only.capacity === 1 && lanes.length <= MAX_MERGED_LANES) {
       await repeated;
-      for (const waiter of group) if (waiter.isOpen) this.answerBeside([waiter], this.serveOne(lanes, waiter));
+      if (only.isOpen) await this.serveOne(lanes, only);
       return;
     }
     const isToServe = (waiter: ClaimWaiter): boolean => waiter.isOpen && !this.beside.has(waiter);
