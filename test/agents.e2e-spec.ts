@@ -141,6 +141,19 @@ describe('agents', () => {
     }
   });
 
+  it('are refused while they wait for jobs, as soon as they are revoked', async () => {
+    const { agent, api } = await register('waiting');
+    const begun = performance.now();
+    const waiting = api.call('POST', '/jobs/claim', { body: { claimId: 'waits', waitMs: 30_000 } });
+    await eventually(
+      () => ops.must<string>('GET', '/metrics'),
+      (metrics) => /^crowsnest_job_parked_claims [1-9]/m.test(metrics),
+    );
+    await ops.must('PATCH', `/agents/${agent.id}`, { body: { version: 1, status: 'revoked' } });
+    expect((await waiting).status).toBe(401);
+    expect(performance.now() - begun).toBeLessThan(15_000);
+  });
+
   it('change their credential themselves, with a grace for the former', async () => {
     const { agent, api } = await register('rotating');
     const path = `/agents/${agent.id}/credentials`;

@@ -106,6 +106,16 @@ describe('the audit log', () => {
     for (const name of Object.keys(KEYS)) expect(everything).not.toContain(secretOf(name));
   });
 
+  it('shows a tenant what an admin of all tenants has removed of it, and sends nothing of that', async () => {
+    const body = { name: 'ci', role: 'viewer', tenantId: 'team-a' };
+    const key = await root.must<{ id: string }>('POST', '/api-keys', { body });
+    expect(await root.call('DELETE', `/api-keys/${key.id}`)).toMatchObject({ status: 204, body: '' });
+    const { items } = await list(ada, 'action=api-key.delete');
+    expect(items).toMatchObject([
+      { tenantId: 'team-a', actor: { id: 'root' }, target: { type: 'api-key', id: key.id }, detail: { name: 'ci' } },
+    ]);
+  });
+
   it('tells of a job that it was enqueued, and of a request that repeats nothing but that', async () => {
     const options = { body: { type: 'scan' }, headers: { 'Idempotency-Key': 'once' } };
     const job = await otto.must<{ id: string }>('POST', '/jobs', options);

@@ -3,9 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { startEmbeddedStore } from '../src/embedded-store/index.js';
 import { ApiClient, eventually } from './support/api-client.js';
 import { Service } from './support/service.js';
+import { type SharedStore, openSharedStore } from './support/shared-store.js';
 
 interface Controller {
   readonly name: string;
@@ -22,22 +22,6 @@ interface Controllers {
 }
 
 const listOf = (api: ApiClient): Promise<Controllers> => api.must<Controllers>('GET', '/controllers');
-
-/** A store that several services share: one embedded in this process, or the server of TEST_MONGODB_URI. */
-async function openSharedStore(): Promise<{ uri: string; close: () => Promise<void> }> {
-  const server = process.env['TEST_MONGODB_URI'];
-  if (server !== undefined) {
-    const database = `controllers_${randomBytes(4).toString('hex')}`;
-    return { uri: new URL(database, server).href, close: () => Promise.resolve() };
-  }
-  const dataDir = await mkdtemp(join(tmpdir(), 'crowsnest-shared-'));
-  const store = await startEmbeddedStore({ dataDir });
-  const close = async (): Promise<void> => {
-    await store.stop();
-    await rm(dataDir, { recursive: true, force: true });
-  };
-  return { uri: store.uri, close };
-}
 
 describe('controllers in one process', () => {
   const services: Service[] = [];
@@ -101,12 +85,12 @@ describe('controllers in one process', () => {
 });
 
 describe('controllers of two replicas', () => {
-  let store: Awaited<ReturnType<typeof openSharedStore>>;
+  let store: SharedStore;
   const services: Service[] = [];
   const environment: Record<string, string> = { CROWSNEST_SEALING_KEY: randomBytes(32).toString('base64') };
 
   beforeAll(async () => {
-    store = await openSharedStore();
+    store = await openSharedStore('controllers');
     environment['MONGODB_URI'] = store.uri;
   });
   afterEach(async () => {

@@ -62,6 +62,20 @@ describe('the HTTP API', () => {
     expect((await problem('POST', path, { body })).body.detail).toBe(detail);
   });
 
+  it.each([
+    ['', 'the body has no content type'],
+    ['application/x-www-form-urlencoded', 'the body is "application/x-www-form-urlencoded"'],
+  ])('names what it takes when the body comes as %j, which routes without one ignore', async (contentType, detail) => {
+    const answer = await problem('POST', '/jobs', { body: '{"type":"scan"}', contentType });
+    expect([answer.status, answer.body.code]).toEqual([415, 'request.unsupported_media_type']);
+    expect(answer.body.detail).toContain(detail);
+    expect(answer.body.detail).toContain('application/json');
+    expect((await api.call('GET', '/jobs')).status).toBe(200);
+    const { id } = await api.must('POST', '/jobs', { body: { type: 'scan' } });
+    expect((await api.call('POST', `/jobs/${String(id)}/cancel`, { body: 'x', contentType })).status).toBe(200);
+    expect((await problem('POST', '/jobs')).status).toBe(422);
+  });
+
   it('keeps every key of a payload, and a hostile name that is a value', async () => {
     const payload = { prototype: 'v2', constructor: 'ACME', nested: { constructor: '__proto__' } };
     const { id } = await api.must('POST', '/jobs', { body: { type: 'odd', payload } });

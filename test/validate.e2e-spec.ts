@@ -98,7 +98,7 @@ describeRealCluster('POST /workflows/:id/validate', (cluster) => {
     await api.must('DELETE', `/workflows/${id}`);
   }, 60_000);
 
-  it('passes what it has applied itself, and an archived workflow', async () => {
+  it('passes what it has applied itself, and tells of an archived workflow that it is', async () => {
     const namespace = await cluster().createNamespace('again');
     const nodes = [
       { id: 'settings', manifest: configMap('settings') },
@@ -117,7 +117,8 @@ describeRealCluster('POST /workflows/:id/validate', (cluster) => {
     );
     const report = await validate(id);
     // Its objects were left behind with their labels.
-    expect([complaints(report), report.valid]).toEqual([{}, true]);
+    expect([complaints(report), report.valid]).toEqual([{ schema: 'failed' }, false]);
+    expect(problemsOf(report, 'schema')).toMatchObject([{ message: expect.stringContaining('is archived') }]);
   }, 60_000);
 
   it('shows a wait that cannot end and a selector that meets nothing as warnings of the schema', async () => {

@@ -217,7 +217,7 @@ describeRealCluster('runs of workflows', (cluster) => {
     const before = await read(core('configmaps', 'foreign'));
     const { id } = await create([{ id: 'settings', manifest: configMap('foreign') }]);
     const run = await execute(id);
-    expect(run).toMatchObject({ state: 'failed', message: '1 of 1 nodes: settings (exists)' });
+    expect(run).toMatchObject({ state: 'failed', message: '1 of 1 node: settings (exists)' });
     expect(nodeOf(run, 'settings')).toMatchObject({
       outcome: 'exists',
       reason: 'NotOurs',

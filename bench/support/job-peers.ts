@@ -1,4 +1,5 @@
 import type { mongo } from 'mongoose';
+import type { JobDocument } from '../../src/jobs/job.document.ts';
 
 /** Something that takes jobs of a queue that is full and ends them. */
 export interface JobPeer {
@@ -26,28 +27,67 @@ async function insert<T extends mongo.Document>(
   }
 }
 
-/** What anybody would write first: each agent takes the next job by one `findOneAndUpdate` and ends it by another. */
+/** What anybody would write first: each agent takes the next job by `findOneAndUpdate` and ends it by `updateOne`. */
 export async function bareLoop(database: mongo.Db, queued: number, agents: number): Promise<JobPeer> {
   const jobs = database.collection<BareJob>('bare');
   await jobs.createIndex({ state: 1, rank: 1 });
   await insert<BareJob>(jobs, queued, (rank) => ({ state: 'queued', rank, payload: '{"n":1}' }));
   return {
-    async run(forMs) {
-      const until = performance.now() + forMs;
-      let done = 0;
-      const agent = async (_: unknown, index: number): Promise<void> => {
-        while (performance.now() < until) {
-          const claim = { $set: { state: 'claimed' as const, agentId: String(index) } };
-          const job = await jobs.findOneAndUpdate({ state: 'queued' }, claim, { sort: { rank: 1 } });
-          if (job === null) throw new Error('the queue of the bare loop is empty');
-          await jobs.findOneAndUpdate({ _id: job._id, state: 'claimed' }, { $set: { state: 'completed' } });
-          done += 1;
-        }
-      };
-      await Promise.all(Array.from({ length: agents }, agent));
-      return done;
-    },
+    run: (forMs) =>
+      inAgents(agents, forMs, async (agentId) => {
+        const claim = { $set: { state: 'claimed' as const, agentId } };
+        const job = await jobs.findOneAndUpdate({ state: 'queued' }, claim, { sort: { rank: 1 } });
+        if (job === null) throw new Error('the queue of the bare loop is empty');
+        await jobs.updateOne({ _id: job._id, state: 'claimed' }, { $set: { state: 'completed' } });
+      }),
   };
+}
+
+/**
+ * The same, on documents and indexes like ours: what the loop costs where jobs can be listed, expire, are taken back
+ * from agents that are gone.
+ */
+export async function bareLoopLikeOurs(
+  like: mongo.Collection<JobDocument>,
+  database: mongo.Db,
+  queued: number,
+  agents: number,
+): Promise<JobPeer> {
+  const jobs = database.collection<JobDocument>('bare_like_ours');
+  const indexes = (await like.indexes()).filter(({ name }) => name !== '_id_');
+  await jobs.createIndexes(indexes.map(({ v: _v, ...index }) => index as mongo.IndexDescription));
+  const { ObjectId } = (await import('mongoose')).default.mongo;
+  const model = await like.findOne({ state: 'queued' });
+  if (!model) throw new Error('there is no job to copy');
+  const { _id, ...fields } = model;
+  await insert<JobDocument>(jobs, queued, (rank) => ({ ...fields, _id: new ObjectId(), rank }));
+  const { lane } = model;
+  return {
+    run: (forMs) =>
+      inAgents(agents, forMs, async (agentId) => {
+        const now = Date.now();
+        const lease = { agentId, claimKey: `${agentId}:${now}`, expiresAt: new Date(now + 60_000) };
+        const claim = { $set: { state: 'claimed', lease }, $inc: { attempts: 1 }, $unset: { waitingSince: 1 } };
+        const order = { sort: { rank: 1, _id: 1 } } as const;
+        const job = await jobs.findOneAndUpdate({ lane, state: 'queued' }, claim as never, order);
+        if (job === null) throw new Error('the queue of the bare loop is empty');
+        const endedAt = new Date();
+        const expiresAt = new Date(now + 604_800_000);
+        const end = { $set: { state: 'completed', endedAt, expiresAt }, $unset: { lease: 1 } };
+        await jobs.updateOne({ _id: job._id, state: 'claimed', 'lease.agentId': agentId }, end as never);
+      }),
+  };
+}
+
+/** Repeats the work of one job in each agent. Returns how often. */
+async function inAgents(agents: number, forMs: number, work: (agentId: string) => Promise<void>): Promise<number> {
+  const until = performance.now() + forMs;
+  let done = 0;
+  const agent = async (_: unknown, index: number): Promise<void> => {
+    for (; performance.now() < until; done += 1) await work(String(index));
+  };
+  await Promise.all(Array.from({ length: agents }, agent));
+  return done;
 }
 
 interface AgendaJob extends mongo.Document {

@@ -16,7 +16,7 @@ export class AgentAnnouncer {
     const agent = toAgent(document);
     const { id, tenantId, name } = agent;
     this.log.log({ message: 'an agent has changed', change, agentId: id, tenantId, name, by });
-    this.bus.publish('agent.changed', { agent, change }, { coalesceKey: id });
+    this.bus.publish('agent.changed', { agent, change }, { coalesceKey: id, tombstone: change === 'removed' });
     return agent;
   }
 }

@@ -5,7 +5,9 @@ import { AgentRoute, CurrentPrincipal, FailedLogins, type Principal, Public } fr
 import { ApiProblems } from '../http/index.js';
 import { AgentHeartbeats } from './agent-heartbeats.js';
 import { Heartbeat, HeartbeatAnswer, RegisterAgent, RegisteredAgentAnswer } from './agent-protocol.dto.js';
-import { AgentRegistration, type RegisteredAgent, TokenRefused } from './agent-registration.js';
+import { AgentRegistration, type RegisteredAgent } from './agent-registration.js';
+import { RefusedRegistrations } from './bootstrap/refused-registrations.js';
+import { TokenRefused } from './bootstrap/token-refused.js';
 
 /** What agents themselves call, besides the routes of jobs. */
 @ApiTags('agents')
@@ -15,6 +17,7 @@ export class AgentProtocolController {
   constructor(
     private readonly registration: AgentRegistration,
     private readonly heartbeats: AgentHeartbeats,
+    private readonly refusals: RefusedRegistrations,
     private readonly failedLogins: FailedLogins,
   ) {}
 
@@ -37,7 +40,10 @@ export class AgentProtocolController {
       response.location(`/api/v1/agents/${registered.agent.id}`).set('Cache-Control', 'no-store');
       return registered;
     } catch (error) {
-      if (error instanceof TokenRefused && error.kind === 'unknown') this.failedLogins.record(address);
+      if (error instanceof TokenRefused) {
+        this.refusals.note(error);
+        if (error.kind === 'unknown') this.failedLogins.record(address);
+      }
       throw error;
     }
   }

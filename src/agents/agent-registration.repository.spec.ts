@@ -136,12 +136,16 @@ describe('registration', () => {
       await expect(room.register(text, 'x')).rejects.toMatchObject({ ...REFUSED, kind: 'unknown' });
     }
     const over = { ...REFUSED, kind: 'over' };
+    const spent = await room.issueToken();
+    await room.register(spent.token, 'only');
+    await expect(room.register(spent.token, 'x')).rejects.toMatchObject({ ...over, reason: 'spent' });
     await room.tokensService.revoke(ADMIN, id);
-    await expect(room.register(token, 'x')).rejects.toMatchObject(over);
-    await expect(room.register(token, 'kept', REQUEST)).rejects.toMatchObject(over);
+    await expect(room.register(token, 'x')).rejects.toMatchObject({ ...over, reason: 'revoked' });
+    await expect(room.register(token, 'kept', REQUEST)).rejects.toMatchObject({ ...over, reason: 'revoked' });
     const other = await room.issueToken({ expiresInMs: HOUR });
     await room.clock.advance(HOUR);
-    await expect(room.register(other.token, 'x')).rejects.toMatchObject(over);
+    const expired = { ...over, reason: 'expired', token: { tenantId: 'default' } };
+    await expect(room.register(other.token, 'x')).rejects.toMatchObject(expired);
     expect(await room.tokensService.get(ADMIN, other.id)).toMatchObject({ state: 'expired' });
   });
 

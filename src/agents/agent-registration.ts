@@ -16,19 +16,13 @@ import type { RegisterAgent } from './agent-protocol.dto.js';
 import { AgentsRepository } from './agents.repository.js';
 import type { BootstrapTokenDocument } from './bootstrap/bootstrap-token.document.js';
 import { BootstrapTokensRepository } from './bootstrap/bootstrap-tokens.repository.js';
+import { TokenRefused } from './bootstrap/token-refused.js';
 
 export interface RegisteredAgent {
   readonly agent: Agent;
   /** The only time that it is told. */
   readonly credential: string;
   readonly nextBeatMs: number;
-}
-
-/** Why a registration is refused without a word about the token: `unknown` is a guess, `over` is not. */
-export class TokenRefused extends AppError {
-  constructor(readonly kind: 'unknown' | 'over') {
-    super('auth.required', 'the bootstrap token is unknown, expired, revoked or spent; ask for another');
-  }
 }
 
 /**
@@ -60,8 +54,8 @@ export class AgentRegistration {
     const agentId = await this.takeUse(token, request.name, requestKey, now);
     const made = newAgentCredential(agentId, `bootstrap-token ${token._id.toHexString()}`, now, this.random);
     const fresh = this.document(token, request, agentId, made.stored, now);
-    const agent = (await this.agents.insert(fresh)) ? fresh : await this.takeUp(fresh, requestKey);
-    await this.refuseDeletedTenant(agent);
+    const agent = (await this.agents.insert(fresh)) ? fresh : await this.takeUp(fresh, requestKey, token);
+    await this.refuseDeletedTenant(agent, token);
     await this.audit.append({
       tenantId: token.tenantId,
       actor: { kind: 'agent', id: agentId.toHexString() },
@@ -81,7 +75,8 @@ export class AgentRegistration {
     requestKey: string,
     now: Date,
   ): Promise<Types.ObjectId> {
-    if (token.revokedAt !== null || token.expiresAt <= now) throw new TokenRefused('over');
+    if (token.revokedAt !== null) throw new TokenRefused('revoked', token);
+    if (token.expiresAt <= now) throw new TokenRefused('expired', token);
     const known = registeredBy(token, requestKey);
     if (known) return known;
     if (token.remainingUses > 0 && (await this.agents.hasName(token.tenantId, name))) throw nameTaken(name);
@@ -90,18 +85,22 @@ export class AgentRegistration {
     // Spent or revoked by now; or the same request was sent twice, and the other was first.
     const current = await this.tokens.findById(token._id);
     const other = current && current.revokedAt === null ? registeredBy(current, requestKey) : undefined;
-    if (!other) throw new TokenRefused('over');
+    if (!other) throw new TokenRefused(current && current.revokedAt === null ? 'spent' : 'revoked', token);
     return other;
   }
 
   /** The agent is there: its registration is repeated. Or its name is: then the token gets its use back. */
-  private async takeUp(fresh: AgentDocument, requestKey: string): Promise<AgentDocument> {
+  private async takeUp(
+    fresh: AgentDocument,
+    requestKey: string,
+    token: BootstrapTokenDocument,
+  ): Promise<AgentDocument> {
     const known = await this.agents.findById(fresh._id);
     if (known === null) {
       await this.tokens.giveBack(fresh.bootstrapTokenId, requestKey);
       throw nameTaken(fresh.name);
     }
-    if (known.status !== 'active') throw new TokenRefused('over');
+    if (known.status !== 'active') throw new TokenRefused('agent_revoked', token);
     // Nobody knows what the lost answers told, so only this one holds.
     const { credentials, createdAt } = fresh;
     const agent = await this.agents.update(known._id, known.version, { credentials }, createdAt);
@@ -109,10 +108,10 @@ export class AgentRegistration {
     return agent;
   }
 
-  private async refuseDeletedTenant({ tenantId, _id }: AgentDocument): Promise<void> {
+  private async refuseDeletedTenant({ tenantId, _id }: AgentDocument, token: BootstrapTokenDocument): Promise<void> {
     if (tenantId === ALL_TENANTS || (await this.tenants.exists(tenantId))) return;
     await this.agents.delete({ tenantId }, _id.toHexString());
-    throw new TokenRefused('over');
+    throw new TokenRefused('tenant_deleted', token);
   }
 
   private document(

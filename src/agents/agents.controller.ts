@@ -2,7 +2,7 @@ import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query, Res
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { CurrentPrincipal, type Principal, Roles } from '../auth/index.js';
-import { ApiProblems, type Page, objectIdParam } from '../http/index.js';
+import { ApiProblems, type Page, type Removed, objectIdParam } from '../http/index.js';
 import type { Agent } from './agent.js';
 import {
   AgentAnswer,
@@ -69,8 +69,11 @@ export class AgentsController {
     description: 'Its jobs go to others at once; its next request gets 401.',
   })
   @ApiNoContentResponse({ description: 'It is gone.' })
-  async remove(@CurrentPrincipal() principal: Principal, @Param('id', { schema: agentId }) id: string): Promise<void> {
-    await this.agents.remove(principal, id);
+  async remove(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id', { schema: agentId }) id: string,
+  ): Promise<Removed> {
+    return this.agents.remove(principal, id);
   }
 
   // Not idempotent by key: the stored answer would hold the secret.

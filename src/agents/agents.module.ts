@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { AuditModule } from '../audit/index.js';
 import { AuthModule, Credentials } from '../auth/index.js';
+import { LifecycleRegistry } from '../lifecycle/index.js';
 import { TenantsModule } from '../tenants/index.js';
 import { AgentAnnouncer } from './agent-announcer.js';
 import { AgentAuthority } from './agent-authority.js';
@@ -16,6 +17,7 @@ import { BootstrapTokenCleanup } from './bootstrap/bootstrap-token-cleanup.js';
 import { BootstrapTokensController } from './bootstrap/bootstrap-tokens.controller.js';
 import { BootstrapTokensRepository } from './bootstrap/bootstrap-tokens.repository.js';
 import { BootstrapTokensService } from './bootstrap/bootstrap-tokens.service.js';
+import { RefusedRegistrations } from './bootstrap/refused-registrations.js';
 import { AgentHealthRepository } from './health/agent-health.repository.js';
 import { AgentHealthSweep } from './health/agent-health-sweep.js';
 import { StoredAgentDirectory } from './stored-agent-directory.js';
@@ -39,12 +41,20 @@ import { StoredAgentDirectory } from './stored-agent-directory.js';
     BootstrapTokenCleanup,
     BootstrapTokensRepository,
     BootstrapTokensService,
+    RefusedRegistrations,
     StoredAgentDirectory,
   ],
   exports: [AgentHealthSweep, AgentWork, BootstrapTokenCleanup, StoredAgentDirectory],
 })
 export class AgentsModule {
-  constructor(credentials: Credentials, authority: AgentAuthority) {
+  constructor(
+    credentials: Credentials,
+    authority: AgentAuthority,
+    lifecycle: LifecycleRegistry,
+    refusals: RefusedRegistrations,
+  ) {
     credentials.register(authority);
+    // With the last request, before the audit log.
+    lifecycle.register('http', refusals);
   }
 }

@@ -179,6 +179,10 @@ describe('AgentsService', () => {
     await room.service.remove(ADMIN, agent.id);
     expect(await room.authority.find(credential)).toBe('unknown');
     expect(room.leases.released).toEqual([[agent.id, 'agent_removed']]);
+    expect(room.bus.events.at(-1)).toMatchObject({
+      payload: { change: 'removed' },
+      options: { coalesceKey: agent.id, tombstone: true },
+    });
     await expect(room.beat(agent)).rejects.toMatchObject({ code: 'auth.required' });
     await expect(room.service.remove(ADMIN, agent.id)).rejects.toMatchObject({ code: 'resource.not_found' });
   });

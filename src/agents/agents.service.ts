@@ -3,7 +3,7 @@ import { AuditLog } from '../audit/index.js';
 import { type Principal, type Scope, hasRole } from '../auth/index.js';
 import { SERVER_TIME, type ServerTime } from '../database/index.js';
 import { AppError } from '../errors/app-error.js';
-import { type Page, toPage, toStoredLabels } from '../http/index.js';
+import { type Page, type Removed, toPage, toStoredLabels } from '../http/index.js';
 import { CLOCK, type Clock } from '../runtime/clock.js';
 import { RANDOM, type Random } from '../runtime/random.js';
 import { type TenantUsage, TenantsService } from '../tenants/index.js';
@@ -76,13 +76,14 @@ export class AgentsService implements TenantUsage {
   }
 
   /** Its credentials end, its jobs go to others, and its bootstrap token lets it in again only for another use. */
-  async remove(principal: Principal, id: string): Promise<void> {
+  async remove(principal: Principal, id: string): Promise<Removed> {
     const { bootstrapTokenId } = await this.require(principal, id);
     await this.tokens.forgetAgent(bootstrapTokenId, id);
     const document = await this.agents.delete(principal, id);
     if (document === null) throw AppError.notFound('agent');
     this.announcer.changed(document, 'removed', principal.id);
     await this.work.releaseAll(id, 'agent_removed');
+    return { tenantId: document.tenantId, name: document.name };
   }
 
   /**

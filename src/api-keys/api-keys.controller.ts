@@ -2,7 +2,7 @@ import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query, Res } from
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { CurrentPrincipal, type Principal, Roles } from '../auth/index.js';
-import { ApiProblems, type Page, objectIdParam } from '../http/index.js';
+import { ApiProblems, type Page, type Removed, objectIdParam } from '../http/index.js';
 import type { StoredApiKey } from './api-key.document.js';
 import { ApiKeyAnswer, ApiKeyPage, CreateApiKey, ListApiKeysQuery, NewApiKeyAnswer } from './api-keys.dto.js';
 import { ApiKeysService } from './api-keys.service.js';
@@ -57,7 +57,10 @@ export class ApiKeysController {
   @Roles('admin')
   @ApiOperation({ summary: 'Revoke an API key', description: 'Its next request is refused, on every replica.' })
   @ApiNoContentResponse({ description: 'It is gone.' })
-  async revoke(@CurrentPrincipal() principal: Principal, @Param('id', { schema: apiKeyId }) id: string): Promise<void> {
-    await this.keys.revoke(principal, id);
+  async revoke(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id', { schema: apiKeyId }) id: string,
+  ): Promise<Removed> {
+    return this.keys.revoke(principal, id);
   }
 }

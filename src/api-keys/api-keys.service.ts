@@ -2,7 +2,7 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { Types } from 'mongoose';
 import { ALL_TENANTS, type Principal, type Scope, hasRole, newCredential } from '../auth/index.js';
 import { AppError } from '../errors/app-error.js';
-import { type Page, toPage } from '../http/index.js';
+import { type Page, type Removed, toPage } from '../http/index.js';
 import { EventBus } from '../realtime/index.js';
 import { CLOCK, type Clock } from '../runtime/clock.js';
 import { RANDOM, type Random } from '../runtime/random.js';
@@ -76,10 +76,11 @@ export class ApiKeysService implements TenantUsage {
   }
 
   /** Holds at the next request on every replica. @throws AppError `resource.not_found`. */
-  async revoke(principal: Principal, id: string): Promise<void> {
+  async revoke(principal: Principal, id: string): Promise<Removed> {
     const document = await this.keys.delete(principal, id);
     if (document === null) throw AppError.notFound('API key');
     this.announce(document, 'revoked', principal.id);
+    return { tenantId: document.tenantId, name: document.name };
   }
 
   inUse(): Promise<null> {

@@ -175,9 +175,13 @@ export class AuditRetention {
       if (ids.length === 0) break;
       for (let at = 0; at < ids.length; at += REMOVED_AT_ONCE) {
         mayGoOn(guard);
+        const begun = this.clock.monotonic();
         const removed = await this.segments.removeRows(ids.slice(at, at + REMOVED_AT_ONCE), through);
         counts.rows += removed;
         this.metrics.pruned(removed);
+        // Half of the time the database is free for others.
+        const restMs = this.clock.monotonic() - begun;
+        if (restMs > 0) await this.clock.sleep(restMs, guard.signal);
       }
       counts.batches += 1;
       await this.clock.sleep(PAUSE_MS, guard.signal);

@@ -12,7 +12,7 @@ export interface RoleOptions {
 }
 
 /**
- * What a route asks of its caller. `metrics`: viewer, or nobody where metrics are public. `agent`: the credential of an
+ * What a route asks of its caller. `metrics`: viewer of all tenants, or nobody where metrics are public. `agent`: the credential of an
  * agent. A route without is refused to everybody.
  */
 export type Access = ({ readonly role: Role } & RoleOptions) | 'public' | 'metrics' | 'agent';
@@ -27,7 +27,7 @@ export const Public = (): CustomDecorator => SetMetadata(ACCESS, 'public' satisf
 /** For agents only, each with its own credential. */
 export const AgentRoute = (): CustomDecorator => SetMetadata(ACCESS, 'agent' satisfies Access);
 
-/** The metrics: viewer, unless CROWSNEST_METRICS_PUBLIC lets everybody in. */
+/** The metrics: viewer of all tenants, whose things they name, unless CROWSNEST_METRICS_PUBLIC lets everybody in. */
 export const MetricsAccess = (): CustomDecorator => SetMetadata(ACCESS, 'metrics' satisfies Access);
 
 /** A request that the guard has let through. */

@@ -10,7 +10,7 @@ export const authConfig = defineConfig('access', {
   }),
   metricsPublic: setting('CROWSNEST_METRICS_PUBLIC', boolean(), {
     default: 'false',
-    description: 'Whether /metrics needs no key.',
+    description: 'Whether /metrics needs no key; it takes one of all tenants otherwise, as it names what each has.',
   }),
   failedLoginsPerAddress: setting('CROWSNEST_FAILED_LOGINS', integer(1, 10_000), {
     default: '10',

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { ExecutionContext } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { FakeClock } from '../../test/support/fake-clock.js';
-import { AgentRoute, type AuthenticatedRequest, Roles } from './access.decorators.js';
+import { AgentRoute, type AuthenticatedRequest, MetricsAccess, Roles } from './access.decorators.js';
 import { digestOf } from './api-key.js';
 import { AuthGuard } from './auth.guard.js';
 import { Credentials, type FoundPrincipal } from './credential-authority.js';
@@ -34,6 +34,8 @@ class Routes {
   agent(): void {}
   @Roles('admin', { orAgent: true })
   adminOrAgent(): void {}
+  @MetricsAccess()
+  metrics(): void {}
   unmarked(): void {}
 }
 
@@ -51,7 +53,7 @@ describe('AuthGuard', () => {
   let stored: Map<string, FoundPrincipal>;
   let standing: Set<string>;
 
-  const open = (apiKeys: readonly (typeof KEY)[] | undefined): AuthGuard => {
+  const open = (apiKeys: readonly (typeof KEY)[] | undefined, metricsPublic = false): AuthGuard => {
     const tickets = new Tickets();
     tickets.register({
       find: async (secret) => {
@@ -60,7 +62,7 @@ describe('AuthGuard', () => {
         return found ?? 'unknown';
       },
     });
-    const config = { apiKeys: apiKeys && [...apiKeys], metricsPublic: false, failedLoginsPerAddress: 3 };
+    const config = { apiKeys: apiKeys && [...apiKeys], metricsPublic, failedLoginsPerAddress: 3 };
     const credentials = new Credentials();
     credentials.register({
       prefix: 'csx',
@@ -95,6 +97,18 @@ describe('AuthGuard', () => {
     ]);
     standing = new Set();
     guard = open([KEY]);
+  });
+
+  it('shows the metrics to callers of all tenants, or to everybody', async () => {
+    stored.set('csx_everywhere', { kind: 'user', id: 'prometheus.1', role: 'viewer', tenantId: ALL_TENANTS });
+    await call(guard, { route: 'metrics', authorization: 'Bearer csx_everywhere' });
+    await expect(call(guard, { route: 'metrics', authorization: 'Bearer csx_user' })).rejects.toMatchObject({
+      code: 'auth.forbidden',
+      detail: expect.stringContaining('team-a'),
+    });
+    await expect(call(guard, { route: 'metrics' })).rejects.toMatchObject({ code: 'auth.required' });
+    await call(open([KEY], true), { route: 'metrics' });
+    await call(open(undefined), { route: 'metrics' });
   });
 
   it('takes a ticket where the route says so, and nowhere else', async () => {

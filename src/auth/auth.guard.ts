@@ -7,7 +7,7 @@ import { type AuthConfig, authConfig } from './auth.config.js';
 import { Credentials } from './credential-authority.js';
 import { FailedLogins } from './failed-logins.js';
 import { BearerAuthentication } from './bearer-authentication.js';
-import { type Principal, hasRole } from './principal.js';
+import { ALL_TENANTS, type Principal, hasRole } from './principal.js';
 import { StandingPrincipals } from './standing-principals.js';
 import { type Ticket, Tickets, ticketRefused } from './ticket-authority.js';
 
@@ -86,6 +86,16 @@ function authorize(principal: Principal, access: Access | undefined): void {
   }
   if (kind === 'agent' && orAgent) return;
   if (kind !== 'user') throw new AppError('auth.forbidden', `this is not for ${kind}s; "${id}" is one`);
+  if (access === 'metrics') requireAllTenants(principal);
   if (role && hasRole(principal, role)) return;
   throw new AppError('auth.forbidden', `this needs the role ${role ?? 'of nobody'}; "${id}" is ${principal.role}`);
+}
+
+/** @throws AppError `auth.forbidden` */
+function requireAllTenants({ id, tenantId }: Principal): void {
+  if (tenantId === ALL_TENANTS) return;
+  throw new AppError(
+    'auth.forbidden',
+    `the metrics name what all tenants have; "${id}" belongs to ${tenantId}. Take a key without @tenant, or set CROWSNEST_METRICS_PUBLIC=true`,
+  );
 }

@@ -10,7 +10,7 @@ import {
 import type { Response } from 'express';
 import type { z } from 'zod';
 import { CurrentPrincipal, type Principal, Roles } from '../auth/index.js';
-import { ApiProblems, Idempotent, type Page, objectIdParam } from '../http/index.js';
+import { ApiProblems, Idempotent, type Page, type Removed, objectIdParam } from '../http/index.js';
 import { ClusterAnswer, ClusterHealthHistory, ClusterPage } from './cluster-answer.dto.js';
 import { ClusterHealthHistoryService } from './cluster-health-history.service.js';
 import {
@@ -103,8 +103,8 @@ export class ClustersController {
     @CurrentPrincipal() principal: Principal,
     @Param('id', { schema: clusterId }) id: string,
     @Query({ schema: DeleteClusterQuery }) query: z.infer<typeof DeleteClusterQuery>,
-  ): Promise<void> {
-    await this.clusters.delete(principal, id, { abandon: query.resources === 'abandon' });
+  ): Promise<Removed> {
+    return this.clusters.delete(principal, id, { abandon: query.resources === 'abandon' });
   }
 
   @Post(':id/check')

@@ -4,10 +4,12 @@ import { ALL_TENANTS, DEFAULT_TENANT, type Principal, type Scope, SYSTEM_SCOPE, 
 import { AppError } from '../errors/app-error.js';
 import { toStoredLabels } from '../http/labels.js';
 import { type Page, toPage } from '../http/page.js';
+import type { Removed } from '../http/removed.js';
 import type { ClusterAccess, ClusterAccessProvider } from '../kubernetes/cluster-access.js';
 import { KubernetesApis } from '../kubernetes/index.js';
 import { EventBus } from '../realtime/index.js';
 import { CLOCK, type Clock } from '../runtime/clock.js';
+import { counted } from '../runtime/counted.js';
 import { ClusterAccessInput, type GivenAccess } from './cluster-access-input.js';
 import { ClusterAccessSealing, CredentialUnusable, endpointKey } from './cluster-access-sealing.js';
 import { ClusterChecks, type Finding } from './cluster-checks.js';
@@ -139,14 +141,14 @@ export class ClustersService implements ClusterAccessProvider {
   }
 
   /** @throws AppError `cluster.in_use` with the objects that workflows have in it, unless they are abandoned. */
-  async delete(scope: Scope, id: string, options: { readonly abandon: boolean }): Promise<void> {
+  async delete(scope: Scope, id: string, options: { readonly abandon: boolean }): Promise<Removed> {
     const { name } = await this.find(scope, id);
     if (options.abandon) await this.usage?.abandon(id);
     const objects = (await this.usage?.objectsOf(id)) ?? [];
     if (objects.length > 0) {
       throw new AppError(
         'cluster.in_use',
-        `workflows have ${objects.length} objects in cluster "${name}": archive these workflows first, ` +
+        `workflows have ${counted(objects.length, 'object')} in cluster "${name}": archive these workflows first, ` +
           'or leave the objects behind with ?resources=abandon',
         { details: { objects: objects.slice(0, MAX_OBJECTS_TOLD), objectCount: objects.length } },
       );
@@ -156,6 +158,7 @@ export class ClustersService implements ClusterAccessProvider {
     this.publish({ ...deleted, sequence: deleted.sequence + 1 }, 'deleted');
     await this.apis.close(id);
     await this.history.deleteOf(id);
+    return { tenantId: deleted.tenantId, name };
   }
 
   private async replaceAccess(

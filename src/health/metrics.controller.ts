@@ -12,7 +12,10 @@ export class MetricsController {
 
   @MetricsAccess()
   @Get()
-  @ApiOperation({ summary: 'Metrics in the text format of Prometheus' })
+  @ApiOperation({
+    summary: 'Metrics in the text format of Prometheus',
+    description: 'For viewers of all tenants, or for everybody with `CROWSNEST_METRICS_PUBLIC=true`.',
+  })
   @ApiOkResponse({ content: { 'text/plain': { schema: { type: 'string' } } } })
   async metrics(@Res() response: Response): Promise<void> {
     response.set('Content-Type', this.registry.contentType).send(await this.registry.metrics());

@@ -1,14 +1,16 @@
 import { type Request, type RequestHandler, json, text } from 'express';
 import { AppError } from '../errors/app-error.js';
 import { nestingDepth } from './nesting.js';
+import { UnreadBody, hasBody } from './unread-body.js';
 
 const MAX_BODY = '1mb';
 /** A job's payload and result may have 1 MiB by themselves, and there is something around them. */
 const MAX_JOB_BODY = '2mb';
 const MAX_DEPTH = 64;
 export const YAML_TYPES = ['application/yaml', 'application/x-yaml', 'text/yaml'];
+const READ_TYPES = ['application/json', ...YAML_TYPES];
 
-/** JSON to a value, YAML to its text; both at most 1 MiB, JSON of jobs 2 MiB. Any other body is left unread. */
+/** JSON to a value, YAML to its text; both at most 1 MiB, JSON of jobs 2 MiB. Any other body is left unread, and refused where one is wanted. */
 export function bodyParsers(): RequestHandler[] {
   const refused = new WeakMap<object, string>();
   // An error thrown here would be rewritten by the parser, so it is thrown by the next handler.
@@ -25,6 +27,12 @@ export function bodyParsers(): RequestHandler[] {
       next(problem === undefined ? undefined : new AppError('request.malformed', problem));
     },
     text({ limit: MAX_BODY, type: YAML_TYPES }),
+    (request: Request, _response, next) => {
+      if (request.body === undefined && hasBody(request) && !request.is(READ_TYPES)) {
+        request.body = new UnreadBody(request.headers['content-type']);
+      }
+      next();
+    },
   ];
 }
 

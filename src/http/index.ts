@@ -20,3 +20,4 @@ export { type Page, cursorFilter, pageQuery, pageSchema, toPage } from './page.j
 export { type RequestMount, RequestMounts } from './request-mounts.js';
 export { tlsProblems } from './tls.js';
 export { type SiteHeaders, SiteRules } from './site-guard.js';
+export type { Removed } from './removed.js';

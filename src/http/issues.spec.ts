@@ -19,6 +19,23 @@ describe('placeIssues', () => {
   it('names the path of each wrong field, of each unknown one too', () => {
     expect(paths(schema.safeParse(WRONG))).toEqual(WRONG_PATHS);
   });
+
+  it('tells of a value that may be one or many what is wrong with it as what it is', () => {
+    const one = z.enum(['queued', 'running']);
+    const query = z.object({ state: z.union([one.transform((state) => [state]), z.array(one).max(2)]) });
+    const told = (state: unknown) => {
+      const { error } = query.safeParse({ state });
+      return placeIssues(error?.issues ?? []).map(({ path, message }) => `${formatPath(path)}: ${message}`);
+    };
+    const allowed = 'Invalid option: expected one of "queued"|"running"';
+    expect(told('foo')).toEqual([`state: ${allowed}`]);
+    expect(told(['queued', 'foo'])).toEqual([`state[1]: ${allowed}`]);
+    expect(told(['queued', 'queued', 'queued'])).toEqual(['state: Too big: expected array to have <=2 items']);
+    expect(told({ a: 1 })).toEqual([`state: ${allowed}`]);
+    const numbers = z.object({ at: z.union([z.number(), z.array(z.number())]) });
+    const { error } = numbers.safeParse({ at: 'x' });
+    expect(placeIssues(error?.issues ?? [])).toEqual([{ path: ['at'], message: 'Invalid input' }]);
+  });
 });
 
 describe('jsonOrText', () => {

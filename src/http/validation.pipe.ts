@@ -1,6 +1,7 @@
-import { StandardSchemaValidationPipe } from '@nestjs/common';
+import { type ArgumentMetadata, StandardSchemaValidationPipe } from '@nestjs/common';
 import { AppError } from '../errors/app-error.js';
 import { type Issue, formatPath, placeIssues } from './issues.js';
+import { UnreadBody } from './unread-body.js';
 
 const MAX_ERRORS = 100;
 
@@ -10,6 +11,11 @@ const MAX_ERRORS = 100;
  */
 class FaithfulValidationPipe extends StandardSchemaValidationPipe {
   protected override stripProtoKeys(): void {}
+
+  override async transform<T>(value: T, metadata: ArgumentMetadata): Promise<T> {
+    if (value instanceof UnreadBody) value.refuse();
+    return super.transform(value, metadata);
+  }
 }
 
 /** Validates parameters against the schemas of their decorators: 422 with the path of each wrong field. */

@@ -1,9 +1,9 @@
-import { Body, Controller, HttpCode, Inject, Param, Post, Req } from '@nestjs/common';
+import { Body, Controller, HttpCode, Param, Post, Req } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Request } from 'express';
 import { AgentRoute, CurrentPrincipal, type Principal } from '../auth/index.js';
-import { AppError } from '../errors/app-error.js';
 import { ApiProblems, objectIdParam } from '../http/index.js';
+import { AgentClaims } from './agent-claims.js';
 import {
   ClaimAnswer,
   ClaimJobs,
@@ -14,8 +14,6 @@ import {
   ReportProgress,
   StartJob,
 } from './agent-job.dto.js';
-import { AGENT_DIRECTORY, type AgentDirectory, type AgentIdentity } from './agent-directory.js';
-import { JobDispatcher } from './job-dispatcher.js';
 import { type HeldJob, JobReports } from './job-reports.js';
 import type { ClaimedJob, Job } from './job.js';
 
@@ -27,9 +25,8 @@ const jobId = objectIdParam('job');
 @Controller('jobs')
 export class AgentJobsController {
   constructor(
-    private readonly dispatcher: JobDispatcher,
+    private readonly claims: AgentClaims,
     private readonly reports: JobReports,
-    @Inject(AGENT_DIRECTORY) private readonly agents: AgentDirectory,
   ) {}
 
   @Post('claim')
@@ -45,12 +42,11 @@ export class AgentJobsController {
     @Body({ schema: ClaimJobs }) body: ClaimJobs,
     @Req() request: Request,
   ): Promise<{ jobs: ClaimedJob[] }> {
-    const agent = await this.agentOf(principal);
     const gone = new AbortController();
     const onClose = (): void => gone.abort();
     request.res?.once('close', onClose);
     try {
-      return { jobs: await this.dispatcher.claim(agent, body, gone.signal) };
+      return { jobs: await this.claims.claim(principal.id, body, gone.signal) };
     } finally {
       request.res?.off('close', onClose);
     }
@@ -112,12 +108,6 @@ export class AgentJobsController {
     @Body({ schema: FailJob }) { token, error, retryable }: FailJob,
   ): Promise<EndedJobAnswer> {
     return ended(await this.reports.fail(principal, id, token, error, retryable));
-  }
-
-  private async agentOf(principal: Principal): Promise<AgentIdentity> {
-    const agent = await this.agents.find(principal.id);
-    if (agent === null) throw new AppError('auth.required', 'the agent is gone or revoked; register it again');
-    return agent;
   }
 }
 

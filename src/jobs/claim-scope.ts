@@ -31,10 +31,21 @@ export interface ClaimScopeOptions {
 }
 
 type Grants = ReadonlyMap<ClaimWaiter, Types.ObjectId[]>;
+/** By claim key. */
+type Tokens = Map<string, { readonly waiter: ClaimWaiter; readonly token: LeaseToken }>;
+
+interface Group {
+  readonly lanes: readonly string[];
+  readonly group: readonly ClaimWaiter[];
+  /** Resolves when it is known which of them are repeated. */
+  readonly repeated: Promise<void>;
+}
 
 /**
  * The claims of agents that share a pool and tenant. One look at a time serves all of them: what comes in meanwhile is
- * served together by the next one, so that under load a few commands grant the jobs of many claims.
+ * served together by the next one, so that under load a few commands grant the jobs of many claims. The next look
+ * begins when jobs are given away in the database; reading them and telling the agents goes on beside it. Jobs are given
+ * away by one command at a time: several that want the first jobs of the same lanes would lock each other out.
  */
 export class ClaimScope {
   private readonly log = new Logger('JobDispatcher');
@@ -43,6 +54,13 @@ export class ClaimScope {
   private lanesReadAt = Number.NEGATIVE_INFINITY;
   private loop: Promise<void> | undefined;
   private isWanted = false;
+  /** Claim keys of looks in progress: a claim that is repeated meanwhile has to find what the first one got. */
+  private readonly served = new Set<string>();
+  /** Of those, the ones whose answers are on their way beside the looks. */
+  private readonly beside = new Set<ClaimWaiter>();
+  private readonly answers = new Set<Promise<void>>();
+  /** By claim key: left out by a look because an earlier one was not over. */
+  private readonly missed = new Map<string, ClaimWaiter>();
   /** On the monotonic clock. */
   usedAt: number;
 
@@ -51,7 +69,7 @@ export class ClaimScope {
   }
 
   get isIdle(): boolean {
-    return this.waiters.size === 0 && this.loop === undefined;
+    return this.waiters.size === 0 && this.loop === undefined && this.answers.size === 0;
   }
 
   add(waiter: ClaimWaiter): void {
@@ -73,40 +91,87 @@ export class ClaimScope {
   /** Looks for jobs; again, if it is looking. */
   look(): void {
     this.isWanted = true;
-    this.loop ??= this.run().finally(() => {
-      this.loop = undefined;
-    });
+    this.loop ??= this.run();
   }
 
   /** Answers every claim and resolves when none is in progress. */
   async stop(): Promise<void> {
     for (const waiter of this.waiters) waiter.end();
     await this.loop;
+    await Promise.all(this.answers);
+    await this.loop;
   }
 
   private async run(): Promise<void> {
+    // Claims of one turn are served together.
+    await Promise.resolve();
     while (this.isWanted) {
       this.isWanted = false;
-      const waiters = [...this.waiters];
-      for (const waiter of waiters) waiter.begin();
+      const waiters = this.take();
+      if (waiters.length === 0) continue;
       try {
         await this.serve(waiters);
       } catch (error) {
-        this.log.warn({ message: 'jobs could not be claimed', claims: waiters.length, error });
-        for (const waiter of waiters) waiter.reject(error);
+        this.fail(waiters, error);
       }
-      for (const waiter of waiters) if (waiter.isOpen) waiter.rest();
+      for (const waiter of waiters) if (!this.beside.has(waiter)) this.release(waiter);
     }
+    // Here and not when the promise has settled: a look that is wanted in between would be lost.
+    this.loop = undefined;
+  }
+
+  private take(): ClaimWaiter[] {
+    const taken: ClaimWaiter[] = [];
+    for (const waiter of this.waiters) {
+      if (this.served.has(waiter.claimKey)) this.missed.set(waiter.claimKey, waiter);
+      else {
+        waiter.begin();
+        this.served.add(waiter.claimKey);
+        taken.push(waiter);
+      }
+    }
+    return taken;
   }
 
   private async serve(waiters: readonly ClaimWaiter[]): Promise<void> {
-    await Promise.all([this.readLanes(), this.answerRepeated(waiters.filter(({ isFirst }) => !isFirst))]);
+    const repeated = this.answerRepeated(waiters.filter(({ isFirst }) => !isFirst));
+    // Awaited where it is needed, also after a failure of something else.
+    repeated.catch(() => undefined);
+    await this.readLanes();
     // Those that serve the same lanes are one group, whatever their labels.
-    const groups = Map.groupBy(
-      waiters.filter(({ isOpen }) => isOpen),
-      (waiter) => [...this.lanes].filter((lane) => waiter.serves(lane)).join('\n'),
-    );
-    for (const [lanes, group] of groups) if (lanes !== '') await this.serveGroup(lanes.split('\n'), group);
+    const groups = Map.groupBy(waiters, (waiter) => [...this.lanes].filter((lane) => waiter.serves(lane)).join('\n'));
+    for (const [lanes, group] of groups) {
+      if (lanes !== '') await this.serveGroup({ lanes: lanes.split('\n'), group, repeated });
+    }
+    await repeated;
+  }
+
+  private fail(waiters: readonly ClaimWaiter[], error: unknown): void {
+    this.log.warn({ message: 'jobs could not be claimed', claims: waiters.length, error });
+    for (const waiter of waiters) waiter.reject(error);
+  }
+
+  private release(waiter: ClaimWaiter): void {
+    this.served.delete(waiter.claimKey);
+    if (waiter.isOpen) waiter.rest();
+    const missed = this.missed.get(waiter.claimKey);
+    this.missed.delete(waiter.claimKey);
+    if (missed?.isOpen) this.look();
+  }
+
+  /** Lets the looks go on while these are answered. */
+  private answerBeside(waiters: readonly ClaimWaiter[], answer: Promise<void>): void {
+    for (const waiter of waiters) this.beside.add(waiter);
+    const answered = answer
+      .catch((error: unknown) => this.fail(waiters, error))
+      .finally(() => {
+        this.answers.delete(answered);
+        for (const waiter of waiters) {
+          this.beside.delete(waiter);
+          this.release(waiter);
+        }
+      });
+    this.answers.add(answered);
   }
 
   private async readLanes(): Promise<void> {
@@ -133,18 +198,22 @@ export class ClaimScope {
     }
   }
 
-  private async serveGroup(lanes: readonly string[], group: readonly ClaimWaiter[]): Promise<void> {
+  private async serveGroup({ lanes, group, repeated }: Group): Promise<void> {
     const [only] = group;
     if (only && group.length === 1 && only.capacity === 1 && lanes.length <= MAX_MERGED_LANES) {
-      return this.serveOne(lanes, only);
+      await repeated;
+      if (only.isOpen) await this.serveOne(lanes, only);
+      return;
     }
+    const isToServe = (waiter: ClaimWaiter): boolean => waiter.isOpen && !this.beside.has(waiter);
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
-      const open = group.filter(({ isOpen }) => isOpen);
-      const wanted = open.reduce((sum, { capacity }) => sum + capacity, 0);
+      const wanted = group.filter(isToServe).reduce((sum, { capacity }) => sum + capacity, 0);
       if (wanted === 0) return;
-      const ids = await this.options.claims.candidates(lanes, Math.min(wanted, MAX_GRANTED));
-      if (ids.length === 0) return;
-      await this.grant(shareOut(ids, open));
+      const found = this.options.claims.candidates(lanes, Math.min(wanted, MAX_GRANTED));
+      const [ids] = await Promise.all([found, repeated]);
+      const shares = shareOut(ids, group.filter(isToServe));
+      if (shares.size === 0) return;
+      await this.grant(shares);
     }
   }
 
@@ -156,15 +225,23 @@ export class ClaimScope {
     waiter.settle([claimedJob(job, token)]);
   }
 
+  /** Resolves when it is known who has got something: at once, unless another replica was faster with some. */
   private async grant(shares: Grants): Promise<void> {
     const grants: Grant[] = [];
-    const tokens = new Map<string, { readonly waiter: ClaimWaiter; readonly token: LeaseToken }>();
+    const tokens: Tokens = new Map();
     for (const [waiter, ids] of shares) {
       const { marks, token } = this.marksOf(waiter);
       grants.push({ marks, ids });
       tokens.set(waiter.claimKey, { waiter, token });
     }
-    await this.options.claims.grant(grants);
+    const granted = await this.options.claims.grant(grants);
+    const told = this.tell(tokens);
+    const all = grants.reduce((sum, { ids }) => sum + ids.length, 0);
+    if (granted < all) await told;
+    else this.answerBeside([...shares.keys()], told);
+  }
+
+  private async tell(tokens: Tokens): Promise<void> {
     const won = await this.options.claims.ofClaims([...tokens.keys()]);
     this.options.announcer.changed(won);
     for (const [claimKey, jobs] of Map.groupBy(won, ({ lease }) => lease?.claimKey ?? '')) {

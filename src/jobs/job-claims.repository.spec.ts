@@ -107,6 +107,24 @@ describe('claiming', () => {
     expect(await room.claim(agent('q', '*'), request)).toHaveLength(1);
   });
 
+  it('gives a claim that is repeated before its first answer no more than it asked for', async () => {
+    await room.add({}, 5);
+    const request = { capacity: 1, claimId: 'at once' };
+    await Promise.all([room.claim(PLATFORM_AGENT, request), room.claim(PLATFORM_AGENT, request)]);
+    const held = await room.collection.documents.find({ state: 'claimed' }).toArray();
+    expect(held).toHaveLength(1);
+    expect(idsOf(await room.claim(PLATFORM_AGENT, request))).toEqual(hex(held));
+  });
+
+  it('takes a claim up again at once that is repeated as soon as it was answered', async () => {
+    await room.add({}, 40);
+    for (let turn = 0; turn < 20; turn += 1) {
+      const request = { capacity: 1 + (turn % 2), claimId: `turn-${turn}` };
+      const first = await room.claim(PLATFORM_AGENT, request);
+      expect(idsOf(await room.claim(PLATFORM_AGENT, request))).toEqual(idsOf(first));
+    }
+  });
+
   it('gives an agent that is being drained what it has, and nothing more', async () => {
     await room.add({}, 2);
     const [held] = await room.claim(PLATFORM_AGENT, { claimId: 'before' });

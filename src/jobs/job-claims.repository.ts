@@ -63,12 +63,13 @@ export class JobClaimsRepository {
     return sorted.slice(0, limit).map(({ _id }) => _id);
   }
 
-  /** Gives each claim those of its jobs that are still queued. What they got is told by `ofClaims`. */
-  async grant(grants: readonly Grant[]): Promise<void> {
+  /** Gives each claim those of its jobs that are still queued. Returns how many; what they got is told by `ofClaims`. */
+  async grant(grants: readonly Grant[]): Promise<number> {
     const operations = grants.map(({ marks, ids }) => ({
       updateMany: { filter: { _id: { $in: [...ids] }, state: 'queued' as const }, update: this.changes.claim(marks) },
     }));
-    await this.jobs.documents.bulkWrite(operations, { ordered: false });
+    const { modifiedCount } = await this.jobs.documents.bulkWrite(operations, { ordered: false });
+    return modifiedCount;
   }
 
   /** One job for one claim, in one command; of at most `MAX_MERGED_LANES` lanes. */

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { type JobRoom, PLATFORM_AGENT, agent, openJobRoom } from '../../test/support/job-room.js';
+import { settle } from '../../test/support/fake-clock.js';
+import { type JobRoom, PLATFORM_AGENT, agent, hexOf, openJobRoom } from '../../test/support/job-room.js';
 import { ADMIN } from '../../test/support/tenant-room.js';
 
 const MINUTE = 60_000;
@@ -185,6 +186,24 @@ describe('cancelling', () => {
     await room.reports.fail(PLATFORM_AGENT, id, token, { code: null, message: 'stopped' }, true);
     expect(await get(id)).toMatchObject({ state: 'canceled', progress: { percent: 50 } });
     await expect(room.reports.complete(PLATFORM_AGENT, id, token, 1)).rejects.toMatchObject({ code: 'job.lease_lost' });
+  });
+
+  it('asked for again changes nothing and tells nobody', async () => {
+    await room.add({}, 2);
+    const { id, token } = await room.claimOne(PLATFORM_AGENT);
+    const [waiting] = await room.collection.documents.find({ state: 'queued' }).toArray();
+    for (const each of [id, hexOf(waiting)]) {
+      await room.service.cancel(ADMIN, each);
+      await settle();
+      const before = await get(each);
+      const told = room.changed.length;
+      expect(await room.service.cancel(ADMIN, each)).toMatchObject({ version: before.version, cancelRequested: true });
+      await settle();
+      expect([await get(each), room.changed.length]).toEqual([before, told]);
+    }
+    await room.reports.complete(PLATFORM_AGENT, id, token, 1);
+    const refused = { code: 'job.not_transitionable', details: { state: 'completed' } };
+    await expect(room.service.cancel(ADMIN, id)).rejects.toMatchObject(refused);
   });
 
   it('of what was completed first is refused with the state', async () => {

@@ -89,6 +89,7 @@ describe('afterAttempt', () => {
       fc.property(end, (attempt) => {
         expect(statesAfter('fail', 'running')).toContain(afterAttempt(attempt));
         expect(statesAfter('release', 'claimed')).toContain(afterAttempt(attempt));
+        expect(statesAfter('release', 'running')).toContain(afterAttempt({ ...attempt, isAgentRemoved: true }));
       }),
     );
   });
@@ -106,5 +107,8 @@ describe('afterAttempt', () => {
     expect(afterAttempt(attempt)).toBe('scheduled');
     expect(afterAttempt({ ...attempt, isRetryable: false })).toBe('failed');
     expect(afterAttempt({ ...attempt, cancelRequested: true })).toBe('canceled');
+    expect(afterAttempt({ ...attempt, isAgentRemoved: true })).toBe('queued');
+    expect(afterAttempt({ ...attempt, isAgentRemoved: true, attempts: 4 })).toBe('failed');
+    expect(afterAttempt({ ...attempt, isAgentRemoved: true, cancelRequested: true })).toBe('canceled');
   });
 });

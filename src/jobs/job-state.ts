@@ -94,13 +94,14 @@ export interface AttemptEnd {
   readonly cancelRequested: boolean;
   /** False if the agent says that trying again is of no use. */
   readonly isRetryable: boolean;
+  /** The agent was removed: no sign that the job is at fault, so it is tried again without a delay. */
+  readonly isAgentRemoved?: boolean;
 }
 
-/**
- * Where an attempt that ended without a result leaves the job; of a removed agent, `queued` instead of `scheduled`. A
- * job is tried 1 + `maxRetries` times.
- */
-export function afterAttempt({ attempts, maxRetries, cancelRequested, isRetryable }: AttemptEnd): JobState {
+/** Where an attempt that ended without a result leaves the job, which is tried 1 + `maxRetries` times. */
+export function afterAttempt(end: AttemptEnd): JobState {
+  const { attempts, maxRetries, cancelRequested, isRetryable, isAgentRemoved = false } = end;
   if (cancelRequested) return 'canceled';
-  return isRetryable && attempts <= maxRetries ? 'scheduled' : 'failed';
+  if (!isRetryable || attempts > maxRetries) return 'failed';
+  return isAgentRemoved ? 'queued' : 'scheduled';
 }

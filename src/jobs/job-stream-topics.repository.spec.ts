@@ -10,6 +10,7 @@ const ACME: Principal = { kind: 'user', id: 'bob', role: 'viewer', tenantId: 'ac
 
 let room: JobRoom;
 const topics = new Map<string, StreamTopic>();
+const retired: string[] = [];
 const published: Array<{ key: string; tenantId: string; item: StreamItem }> = [];
 
 beforeAll(async () => {
@@ -17,6 +18,7 @@ beforeAll(async () => {
   const broadcaster = {
     registerTopic: (topic: StreamTopic) => void topics.set(topic.prefix, topic),
     publish: (key: string, tenantId: string, item: StreamItem) => void published.push({ key, tenantId, item }),
+    retire: (key: string) => void retired.push(key),
   };
   new JobStreamTopics(room.jobs, room.tenants.service, broadcaster, room.bus).register();
 });
@@ -54,6 +56,17 @@ describe('the streams of jobs', () => {
     expect(JSON.stringify(published)).not.toContain('secret');
   });
 
+  it('of a tenant end when it is deleted', async () => {
+    const tenant = await room.tenants.service.create(ADMIN, { name: 'acme' });
+    await topic('tenant').authorize(ACME, tenant.id);
+    room.bus.publish('tenant.changed', { tenant, change: 'updated' });
+    await settle();
+    expect(retired).toEqual([]);
+    room.bus.publish('tenant.changed', { tenant, change: 'deleted' });
+    await settle();
+    expect(retired).toEqual([`tenant:${tenant.id}`]);
+  });
+
   it('are not there for another tenant, nor for what is no id', async () => {
     const tenant = await room.tenants.service.create(ADMIN, { name: 'other' });
     const [job] = await room.add();
@@ -61,6 +74,7 @@ describe('the streams of jobs', () => {
     await expect(topic('job').authorize(ACME, hexOf(job))).rejects.toMatchObject(notFound);
     await expect(topic('job').authorize(ADMIN, '$where')).rejects.toMatchObject(notFound);
     await expect(topic('tenant').authorize(ACME, tenant.id)).rejects.toMatchObject(notFound);
-    await expect(topic('tenant').authorize(ADMIN, 'acme')).rejects.toMatchObject(notFound);
+    const byId = { ...notFound, detail: expect.stringContaining('tenant:<id>') };
+    await expect(topic('tenant').authorize(ADMIN, 'other')).rejects.toMatchObject(byId);
   });
 });

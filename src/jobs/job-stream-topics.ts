@@ -24,7 +24,7 @@ export class JobStreamTopics {
   constructor(
     private readonly jobs: JobsRepository,
     @Inject(TenantsService) private readonly tenants: Pick<TenantsService, 'get'>,
-    @Inject(SseBroadcaster) private readonly broadcaster: Pick<SseBroadcaster, 'registerTopic' | 'publish'>,
+    @Inject(SseBroadcaster) private readonly broadcaster: Pick<SseBroadcaster, 'registerTopic' | 'publish' | 'retire'>,
     @Inject(EventBus) private readonly bus: Pick<EventBus, 'subscribe'>,
   ) {}
 
@@ -36,7 +36,9 @@ export class JobStreamTopics {
       bufferSize: MAX_WAITING,
     });
     this.bus.subscribe('tenant streams', ['tenant.changed'], ({ payload: { tenant, change } }) => {
-      if (change === 'deleted') this.tenantIds.delete(tenant.name);
+      if (change !== 'deleted') return;
+      this.tenantIds.delete(tenant.name);
+      this.broadcaster.retire(`tenant:${tenant.id}`);
     });
   }
 
@@ -81,7 +83,10 @@ export class JobStreamTopics {
   }
 
   private async findTenant(principal: Principal, id: string): Promise<Tenant> {
-    if (!objectId.safeParse(id).success) throw AppError.notFound('tenant');
+    if (!objectId.safeParse(id).success) {
+      const detail = 'there is no such tenant; the key is tenant:<id>, with the id that GET /api/v1/tenants tells';
+      throw new AppError('resource.not_found', detail);
+    }
     const tenant = await this.tenants.get(principal, id);
     this.tenantIds.set(tenant.name, tenant.id);
     return tenant;

@@ -3,6 +3,7 @@ import { AgentWork, AgentsModule, StoredAgentDirectory } from '../agents/index.j
 import { LifecycleRegistry } from '../lifecycle/index.js';
 import { TenantsModule } from '../tenants/index.js';
 import { AGENT_DIRECTORY } from './agent-directory.js';
+import { AgentClaims } from './agent-claims.js';
 import { AgentJobsController } from './agent-jobs.controller.js';
 import { DueJobs } from './due-jobs.js';
 import { JobAnnouncer } from './job-announcer.js';
@@ -35,6 +36,7 @@ import { ReportWriter } from './report-writer.js';
   controllers: [JobsController, AgentJobsController],
   providers: [
     { provide: AGENT_DIRECTORY, useExisting: StoredAgentDirectory },
+    AgentClaims,
     DueJobs,
     JobAnnouncer,
     JobChanges,

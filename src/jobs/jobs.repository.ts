@@ -91,10 +91,18 @@ export class JobsRepository {
       .toArray();
   }
 
-  /** At once for a job that waits, a flag on one that an agent has; null if it has ended, or is not there. */
+  /**
+   * At once for a job that waits, a flag on one that an agent has; null if it has ended, has the flag already, or is not
+   * there.
+   */
   cancel(scope: Scope, id: string, by: string): Promise<ListedJobDocument | null> {
     return this.jobs.documents.findOneAndUpdate(
-      { _id: new Types.ObjectId(id), ...tenantFilter(scope), state: { $in: [...statesBefore('cancel')] } },
+      {
+        _id: new Types.ObjectId(id),
+        ...tenantFilter(scope),
+        state: { $in: [...statesBefore('cancel')] },
+        cancelRequested: false,
+      },
       this.changes.cancel(by),
       { returnDocument: 'after', projection: LISTED },
     );

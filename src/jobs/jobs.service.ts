@@ -14,7 +14,7 @@ import { runnableState } from './job-enqueue.js';
 import { type ListedJobDocument, toJob, toJobDetail } from './job.document.js';
 import { JobSlots } from './job-slots.js';
 import { type JobCount, JobStatsRepository } from './job-stats.repository.js';
-import { JOB_STATES, type JobState, statesBefore } from './job-state.js';
+import { HELD_STATES, JOB_STATES, type JobState, statesBefore } from './job-state.js';
 import type { Job, JobDetail } from './job.js';
 import { type JobListQuery, JobsRepository } from './jobs.repository.js';
 import { rankOf } from './rank.js';
@@ -70,14 +70,16 @@ export class JobsService implements TenantUsage {
   }
 
   /**
-   * Ends a job that waits; asks the agent of one that is in progress to stop. Cancelling a cancelled one again is fine.
+   * Ends a job that waits; asks the agent of one that is in progress to stop. Cancelling one again is fine and changes
+   * nothing.
    * @throws AppError `resource.not_found`, `job.not_transitionable`.
    */
   async cancel(principal: Principal, id: string): Promise<Job> {
     const document = await this.repository.cancel(principal, id, principal.id);
     if (document === null) {
-      const current = await this.get(principal, id);
-      if (current.state === 'canceled') return toJob(await this.listed(principal, id));
+      const current = await this.listed(principal, id);
+      const isHeld = HELD_STATES.some((state) => state === current.state);
+      if (current.state === 'canceled' || (isHeld && current.cancelRequested)) return toJob(current);
       throw refusal(current.state, 'there is nothing to cancel');
     }
     this.log.log({ message: 'a job is being cancelled', jobId: id, state: document.state });

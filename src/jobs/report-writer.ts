@@ -28,15 +28,21 @@ interface Pending {
 /** Reports that one command writes. */
 const BATCH = 500;
 
+/** Batches on their way. What comes in while there are so many is written together. */
+const MAX_BATCHES = 4;
+
 /**
- * Writes reports of agents. One write at a time; what comes in meanwhile is written together by the next one, so that a
+ * Writes reports of agents. Few writes at a time; what comes in meanwhile is written together by the next one, so that a
  * busy replica needs few commands for many reports and an idle one writes each at once. What waits is bounded by the
  * requests that the HTTP server lets in.
  */
 @Injectable()
 export class ReportWriter {
   private pending: Pending[] = [];
-  private isWriting = false;
+  private batches = 0;
+  private isScheduled = false;
+  /** No job is in two batches at a time, so that what is read after a write tells of its report. */
+  private readonly inProgress = new Set<string>();
 
   constructor(private readonly jobs: JobCollection) {}
 
@@ -47,30 +53,45 @@ export class ReportWriter {
   write(report: Report): Promise<ListedJobDocument | null> {
     return new Promise((resolve, reject) => {
       this.pending.push({ report, resolve, reject });
-      if (!this.isWriting) void this.writePending();
+      this.schedule();
     });
   }
 
-  private async writePending(): Promise<void> {
-    this.isWriting = true;
-    while (this.pending.length > 0) {
-      const batch = this.takeBatch();
-      try {
-        await (batch.length === 1 ? this.writeOne(batch) : this.writeMany(batch));
-      } catch (error) {
-        for (const { reject } of batch) reject(error);
-      }
-    }
-    this.isWriting = false;
+  /** Reports of one turn go together. */
+  private schedule(): void {
+    if (this.isScheduled) return;
+    this.isScheduled = true;
+    queueMicrotask(() => this.writePending());
   }
 
-  /** No two reports of one job, so that what is read afterwards tells of each. */
+  private writePending(): void {
+    this.isScheduled = false;
+    while (this.batches < MAX_BATCHES) {
+      const batch = this.takeBatch();
+      if (batch.length === 0) return;
+      void this.writeBatch(batch);
+    }
+  }
+
+  private async writeBatch(batch: readonly Pending[]): Promise<void> {
+    this.batches += 1;
+    for (const { report } of batch) this.inProgress.add(report.jobId);
+    try {
+      await (batch.length === 1 ? this.writeOne(batch) : this.writeMany(batch));
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+    }
+    for (const { report } of batch) this.inProgress.delete(report.jobId);
+    this.batches -= 1;
+    this.writePending();
+  }
+
   private takeBatch(): Pending[] {
     const taken = new Map<string, Pending>();
     const rest: Pending[] = [];
     for (const each of this.pending) {
       const { jobId } = each.report;
-      if (taken.size < BATCH && !taken.has(jobId)) taken.set(jobId, each);
+      if (taken.size < BATCH && !taken.has(jobId) && !this.inProgress.has(jobId)) taken.set(jobId, each);
       else rest.push(each);
     }
     this.pending = rest;

@@ -4,9 +4,9 @@ import type { Clock } from '../runtime/clock.js';
 /** Documents read at once. */
 export const SLICE = 500;
 /** Jobs changed by one command: as long as it runs, claims wait. */
-export const CHANGED_AT_ONCE = 50;
-/** A sweep rests for this many times what its last slice took, so that most claims meet a database that is free. */
-const REST = 2;
+export const CHANGED_AT_ONCE = 100;
+/** A sweep rests for this many times what its last slice took, so that claims come in between. */
+const REST = 1;
 
 /** What a sweep is held to: it ends at the signal, and acts only while its process leads. */
 export interface SweepGuard {

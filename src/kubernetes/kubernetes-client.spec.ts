@@ -131,6 +131,10 @@ describe('a call', () => {
     while (server.requests.length === 0) await settle();
     await clock.advance(10_000);
     expect(await late).toMatchObject({ failure: 'timeout' });
+    const rest = failureOf(api.call({ ...get, timeoutMs: 9_999.929655 }));
+    while (server.requests.length === 1) await settle();
+    await clock.advance(10_000);
+    expect(await rest).toMatchObject({ message: expect.stringMatching(/no answer within 10000 ms$/) });
     const abort = new AbortController();
     const reason = new Error('enough');
     const aborted = api.call({ ...get, signal: abort.signal });

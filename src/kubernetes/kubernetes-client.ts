@@ -142,7 +142,7 @@ export class KubernetesClient implements KubernetesApi {
       deadline.abort(
         new KubernetesApiError(
           'timeout',
-          `${asked.method} ${asked.path} on ${asked.origin}: no answer within ${timeoutMs} ms`,
+          `${asked.method} ${asked.path} on ${asked.origin}: no answer within ${Math.round(timeoutMs)} ms`,
         ),
       ),
     );

@@ -1,6 +1,6 @@
 import type { Tenant } from './tenant.js';
 
-/** A stored change. Coalesced by the tenant's name. */
+/** A stored change. Coalesced by the tenant's id: another of the same name is another tenant. */
 export interface TenantChanged {
   readonly tenant: Tenant;
   readonly change: 'created' | 'updated' | 'deleted';

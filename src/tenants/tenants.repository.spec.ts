@@ -42,6 +42,7 @@ describe('TenantsService', () => {
     await room.service.delete(ADMIN, created.id);
     await expect(room.service.get(ADMIN, created.id)).rejects.toMatchObject({ code: 'resource.not_found' });
     expect(room.bus.of('tenant.changed').map(({ change }) => change)).toEqual(['created', 'updated', 'deleted']);
+    expect(room.bus.events.map(({ options }) => options.tombstone)).toEqual([false, false, true]);
   });
 
   it('refuses a taken name, an unknown plan and admins of one tenant', async () => {

@@ -141,7 +141,8 @@ export class TenantsService {
 
   private announce(tenant: Tenant, change: TenantChanged['change']): void {
     this.log.log({ message: `a tenant was ${change}`, tenant: tenant.name, plan: tenant.plan });
-    this.bus.publish('tenant.changed', { tenant, change }, { coalesceKey: tenant.name });
+    const tombstone = change === 'deleted';
+    this.bus.publish('tenant.changed', { tenant, change }, { coalesceKey: tenant.id, tombstone });
   }
 }
 

@@ -1,6 +1,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { SYSTEM_SCOPE, type Scope } from '../auth/principal.js';
 import { AppError } from '../errors/app-error.js';
+import type { Removed } from '../http/removed.js';
 import { EventBus } from '../realtime/index.js';
 import type { Runnable } from '../runtime/runnable.js';
 import { ResourcesService } from '../watchers/index.js';
@@ -30,8 +31,9 @@ export class WorkflowRemoval implements Runnable {
   ) {}
 
   /** @throws AppError `resource.not_found`, `workflow.run_active`, `workflow.in_use` unless its objects are abandoned. */
-  async remove(scope: Scope, id: string, options: { readonly abandon: boolean }): Promise<void> {
-    if (!(await this.workflows.exists(scope, id))) throw AppError.notFound('workflow');
+  async remove(scope: Scope, id: string, options: { readonly abandon: boolean }): Promise<Removed> {
+    const workflow = await this.workflows.find(scope, id);
+    if (workflow === null) throw AppError.notFound('workflow');
     await this.refuse(scope, id, options);
     if (!(await this.workflows.beginDeletion(scope, id))) throw AppError.notFound('workflow');
     try {
@@ -41,6 +43,7 @@ export class WorkflowRemoval implements Runnable {
       throw error;
     }
     await this.end(scope, id);
+    return { tenantId: workflow.tenantId, name: workflow.name };
   }
 
   /** Ends the removals that a crash has interrupted. */

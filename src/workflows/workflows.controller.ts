@@ -16,6 +16,7 @@ import { ApiProblems } from '../http/api-problems.js';
 import { Idempotent } from '../http/idempotency.js';
 import { objectIdParam } from '../http/object-id.js';
 import type { Page } from '../http/page.js';
+import type { Removed } from '../http/removed.js';
 import { CreateWorkflowBody, readCreateRequest } from './create-workflow-request.js';
 import { WorkflowAnswer, WorkflowPage } from './workflow-answer.dto.js';
 import { CreateWorkflowQuery, DeleteWorkflowQuery, ListWorkflowsQuery, ReplaceWorkflow } from './workflow.dto.js';
@@ -110,7 +111,7 @@ export class WorkflowsController {
     @CurrentPrincipal() principal: Principal,
     @Param('id', { schema: workflowId }) id: string,
     @Query({ schema: DeleteWorkflowQuery }) query: z.infer<typeof DeleteWorkflowQuery>,
-  ): Promise<void> {
+  ): Promise<Removed> {
     return this.workflows.remove(principal, id, { abandon: query.resources === 'abandon' });
   }
 }

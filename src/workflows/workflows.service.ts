@@ -4,6 +4,7 @@ import type { Principal, Scope } from '../auth/principal.js';
 import { ClustersService } from '../cluster-health/index.js';
 import { AppError, type FieldError } from '../errors/app-error.js';
 import type { Page } from '../http/page.js';
+import type { Removed } from '../http/removed.js';
 import { canonicalJson } from './definition/canonical-json.js';
 import { checkDefinition } from './definition/definition-rules.js';
 import { withoutEmptyFields } from './definition/manifest-rules.js';
@@ -106,9 +107,10 @@ export class WorkflowsService {
   }
 
   /** @throws AppError `resource.not_found`, `workflow.run_active`, `workflow.in_use` unless its objects are abandoned. */
-  async remove(scope: Scope, id: string, options: { readonly abandon: boolean }): Promise<void> {
-    await this.removal.remove(scope, id, options);
+  async remove(scope: Scope, id: string, options: { readonly abandon: boolean }): Promise<Removed> {
+    const removed = await this.removal.remove(scope, id, options);
     this.log.log({ message: 'a workflow was removed', workflowId: id, abandoned: options.abandon });
+    return removed;
   }
 
   private async store(

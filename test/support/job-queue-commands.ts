@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import type fc from 'fast-check';
-import { isTerminal } from '../../src/jobs/job-state.js';
+import { afterAttempt, isTerminal } from '../../src/jobs/job-state.js';
 import type { Pool } from '../../src/tenants/index.js';
 import {
   type QueueModel,
@@ -189,6 +189,27 @@ export const goAway = (agentIndex: number, isAway: boolean): QueueCommand =>
       else known.delete(id);
     }
     return Promise.resolve();
+  });
+
+/** Its jobs go to others at once; what they were told of it is worth nothing any more. */
+export const removeAgent = (replica: number, agentIndex: number): QueueCommand =>
+  command(`remove(replica ${replica}, agent ${agentIndex})`, async (model, system) => {
+    const agent = pick(system.agents, agentIndex);
+    const claims = model.claims.filter((claimed) => claimed.agent === agent && !claimed.isOver);
+    const held = claims.filter(({ isDoubtful, jobId }) => !isDoubtful && model.jobs.get(jobId)?.end === undefined);
+    const released = await pick(system.replicas, replica).leases.releaseAll(agent.id, 'agent_removed');
+    assert(released >= held.length, 'a job was left with an agent that was removed');
+    for (const { jobId, attempt } of held) {
+      const job = model.jobs.get(jobId);
+      assert(job);
+      const { maxRetries, cancelRequested } = job;
+      const end = { attempts: attempt, maxRetries, cancelRequested, isRetryable: true, isAgentRemoved: true };
+      assert.equal(await system.room.stateOf(jobId), afterAttempt(end));
+    }
+    for (const claimed of claims) {
+      claimed.isDoubtful = true;
+      claimed.isGivenBack = true;
+    }
   });
 
 export const advance = (ms: number): QueueCommand =>

@@ -1,6 +1,6 @@
 import type { Connection } from 'mongoose';
 import type { Principal } from '../../src/auth/principal.js';
-import type { EventMap, EventType } from '../../src/realtime/index.js';
+import type { EventMap, EventType, PublishOptions } from '../../src/realtime/index.js';
 import { Plans } from '../../src/tenants/plans.js';
 import { type TenantsConfig, tenantsConfig } from '../../src/tenants/tenants.config.js';
 import { TenantsRepository } from '../../src/tenants/tenants.repository.js';
@@ -15,9 +15,10 @@ export const ADMIN: Principal = { kind: 'user', id: 'ada', role: 'admin', tenant
 
 /** Keeps what was published, oldest first. */
 export class RecordingBus {
-  readonly events: Array<{ type: EventType; payload: unknown }> = [];
+  readonly events: Array<{ type: EventType; payload: unknown; options: PublishOptions }> = [];
 
-  publish = <T extends EventType>(type: T, payload: EventMap[T]): number => this.events.push({ type, payload });
+  publish = <T extends EventType>(type: T, payload: EventMap[T], options: PublishOptions = {}): number =>
+    this.events.push({ type, payload, options });
 
   of<T extends EventType>(type: T): Array<EventMap[T]> {
     return this.events.filter((event) => event.type === type).map(({ payload }) => payload as EventMap[T]);

@@ -2,7 +2,7 @@ import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query, Res } from
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { CurrentPrincipal, type Principal, Roles } from '../../auth/index.js';
-import { ApiProblems, type Page, objectIdParam } from '../../http/index.js';
+import { ApiProblems, type Page, type Removed, objectIdParam } from '../../http/index.js';
 import type { BootstrapToken } from './bootstrap-token.document.js';
 import {
   BootstrapTokenAnswer,
@@ -60,7 +60,10 @@ export class BootstrapTokensController {
   @Roles('admin')
   @ApiOperation({ summary: 'Revoke a bootstrap token', description: 'Agents that it has let in stay.' })
   @ApiNoContentResponse({ description: 'It lets nobody in any more.' })
-  async revoke(@CurrentPrincipal() principal: Principal, @Param('id', { schema: tokenId }) id: string): Promise<void> {
-    await this.tokens.revoke(principal, id);
+  async revoke(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id', { schema: tokenId }) id: string,
+  ): Promise<Removed> {
+    return this.tokens.revoke(principal, id);
   }
 }

@@ -3,7 +3,7 @@ import { Types } from 'mongoose';
 import { ALL_TENANTS, DEFAULT_TENANT, type Principal, type Scope, newCredential } from '../../auth/index.js';
 import { SERVER_TIME, type ServerTime } from '../../database/index.js';
 import { AppError } from '../../errors/app-error.js';
-import { type Page, toPage, toStoredLabels } from '../../http/index.js';
+import { type Page, type Removed, toPage, toStoredLabels } from '../../http/index.js';
 import { RANDOM, type Random } from '../../runtime/random.js';
 import { TenantsService } from '../../tenants/index.js';
 import { type BootstrapToken, type BootstrapTokenDocument, toBootstrapToken } from './bootstrap-token.document.js';
@@ -74,10 +74,11 @@ export class BootstrapTokensService {
   }
 
   /** Agents that it has let in stay. @throws AppError `resource.not_found`. */
-  async revoke(principal: Principal, id: string): Promise<void> {
+  async revoke(principal: Principal, id: string): Promise<Removed> {
     const document = await this.tokens.revoke(principal, id);
     if (document === null) throw AppError.notFound('bootstrap token');
     this.log.log({ message: 'a bootstrap token was revoked', tokenId: id, tenantId: document.tenantId });
+    return { tenantId: document.tenantId };
   }
 }
 

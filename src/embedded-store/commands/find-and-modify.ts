@@ -1,6 +1,6 @@
 import { Int32 } from 'bson';
 import { failedToParse } from '../command-error.js';
-import { type Doc, decode, isTruthy } from '../query/bson-types.js';
+import { type Doc, isTruthy } from '../query/bson-types.js';
 import { compileFilter } from '../query/filter.js';
 import { type Query, findFirst } from '../query/find.js';
 import { compileProjection } from '../query/projection.js';
@@ -46,12 +46,12 @@ function findAndModify(request: CommandRequest, context: CommandContext): Doc {
     const value = flag(body, 'new') ? shown(doc) : null;
     return { lastErrorObject: { n: new Int32(1), updatedExisting: false, upserted: doc._id }, value };
   }
-  const before = decode(row.bytes);
+  const before = row.doc();
   if (!change) {
     collection.remove(row.rid, before);
     return { lastErrorObject: { n: new Int32(1) }, value: shown(before) };
   }
-  const { doc } = updateRow(collection, row.rid, row.bytes, change);
+  const { doc } = updateRow(collection, row, change);
   return {
     lastErrorObject: { n: new Int32(1), updatedExisting: true },
     value: shown(flag(body, 'new') ? doc : before),

@@ -6,6 +6,7 @@ import { compileFilter } from '../query/filter.js';
 import { type Query, countRows, findRows } from '../query/find.js';
 import { MISSING, someElement, splitPath } from '../query/path.js';
 import { compileProjection } from '../query/projection.js';
+import { compileRawProjection } from '../query/raw-projection.js';
 import { parseSort } from '../query/sort.js';
 import type { ScanRow } from '../storage/scan.js';
 import { flag, namespaceOf, optionalDoc, refuseUnsupported, variablesOf, wholeNumber } from './arguments.js';
@@ -28,6 +29,8 @@ function queryOf(body: Doc, filterField: string, context: CommandContext): Query
 function outputOf(body: Doc, context: CommandContext): (row: ScanRow) => Uint8Array {
   const spec = optionalDoc(body, 'projection');
   if (!spec || Object.keys(spec).length === 0) return (row) => row.bytes;
+  const raw = compileRawProjection(spec);
+  if (raw) return (row) => raw(row.bytes);
   const project = compileProjection(spec, true);
   const variables = variablesOf(body, context);
   return (row) => encode(project(row.doc(), variables));

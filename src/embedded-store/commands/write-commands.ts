@@ -1,10 +1,11 @@
 import { Int32, ObjectId } from 'bson';
 import { CommandError, failedToParse, typeMismatch } from '../command-error.js';
-import { type Doc, checkSize, checkStorable, decode, encode, typeOf } from '../query/bson-types.js';
+import { type Doc, checkChanges, checkSize, checkStorable, decode, encode, typeOf } from '../query/bson-types.js';
 import { compileFilter } from '../query/filter.js';
-import { type Query, matchingIds } from '../query/find.js';
+import { type Query, matchingRows } from '../query/find.js';
 import { type Update, compileUpdate, withIdFirst } from '../query/update.js';
 import type { Collection } from '../storage/collection.js';
+import type { ScanRow } from '../storage/scan.js';
 import {
   documentList,
   flag,
@@ -84,16 +85,15 @@ function targetQuery(statement: Doc, context: CommandContext, body: Doc, limit: 
 /** Writes the updated document; false if nothing changed. */
 export function updateRow(
   collection: Collection,
-  rid: number,
-  stored: Uint8Array,
+  { rid, bytes: stored, doc: read }: ScanRow,
   update: Update,
 ): { isModified: boolean; doc: Doc } {
-  const before = decode(stored);
+  const before = read();
   const doc = update.apply(before);
-  checkStorable(doc);
+  checkChanges(before, doc);
   const bytes = encode(doc);
   if (Buffer.compare(bytes, stored) === 0) return { isModified: false, doc };
-  collection.replace(rid, update.isPure ? before : decode(stored), doc, bytes);
+  collection.replace(rid, before, doc, bytes);
   return { isModified: true, doc };
 }
 
@@ -115,15 +115,15 @@ function update(request: CommandRequest, context: CommandContext): Doc {
     if (isMulti && change.isReplacement)
       throw failedToParse('multi update is not supported for replacement-style update');
     const collection = context.database.find(ns);
-    const ids = collection ? matchingIds(collection, query, context.stats, context.limits) : [];
-    for (const rid of ids) {
-      const stored = collection?.get(rid);
-      if (!collection || !stored) continue;
-      const { isModified } = updateRow(collection, rid, stored, change);
+    let matched = 0;
+    for (const row of collection ? matchingRows(collection, query, context.stats, context.limits) : []) {
+      if (!collection) break;
+      matched++;
+      const { isModified } = updateRow(collection, row, change);
       n++;
       if (isModified) nModified++;
     }
-    if (ids.length > 0 || !flag(statement, 'upsert')) return;
+    if (matched > 0 || !flag(statement, 'upsert')) return;
     const doc = change.insert();
     insertDocument(context.database.ensure(ns), doc);
     n++;
@@ -142,10 +142,8 @@ function deleteCommand(request: CommandRequest, context: CommandContext): Doc {
     if (limit !== 0 && limit !== 1) throw failedToParse('the limit field in delete objects must be 0 or 1');
     const query = targetQuery(statement, context, request.body, limit);
     if (!collection) return;
-    for (const rid of matchingIds(collection, query, context.stats, context.limits)) {
-      const stored = collection.get(rid);
-      if (!stored) continue;
-      collection.remove(rid, decode(stored));
+    for (const row of matchingRows(collection, query, context.stats, context.limits)) {
+      collection.remove(row.rid, row.doc());
       n++;
     }
   });

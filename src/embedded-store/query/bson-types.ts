@@ -183,6 +183,14 @@ export function checkStorable(value: unknown, depth = 1): void {
   }
 }
 
+/** `checkStorable` of what differs from a stored document, which was checked before. */
+export function checkChanges(before: Doc, after: Doc): void {
+  for (const name of Object.keys(after)) {
+    const value = after[name];
+    if (typeof value === 'object' && value !== getField(before, name)) checkStorable(value, 2);
+  }
+}
+
 /** Sets a field whatever its name is: a field called `__proto__` is data like any other. */
 export function setField(doc: Doc, name: string, value: unknown): void {
   if (name === '__proto__') {

@@ -1,6 +1,7 @@
 import type { Collection } from '../storage/collection.js';
 import type { KeyField } from '../storage/index-keys.js';
 import { type Deadline, type ExecutionStats, Scan, type ScanRow, countSegments } from '../storage/scan.js';
+import { decode } from './bson-types.js';
 import type { FilterNode } from './filter.js';
 import { type Plan, planQuery } from './planner.js';
 import { SortBuffer, sortKey } from './sort.js';
@@ -104,11 +105,30 @@ export function findFirst(
   return first;
 }
 
-/** Row ids of all matches, taken before any of them is changed, so that a change cannot bring a document up again. */
-export function matchingIds(collection: Collection, query: Query, stats: ExecutionStats, limits: Deadline): number[] {
-  const ids: number[] = [];
-  findRows(collection, query, stats, limits).read((row) => ids.push(row.rid) > 0, limits);
-  return ids;
+/** Bytes of documents that are kept from finding to changing them; those of further ones are read again. */
+const MAX_KEPT_BYTES = 4 * 1024 * 1024;
+
+/** All matches, taken before any of them is changed, so that a change cannot bring a document up again. */
+export function* matchingRows(
+  collection: Collection,
+  query: Query,
+  stats: ExecutionStats,
+  limits: Deadline,
+): Generator<ScanRow, void> {
+  const kept: ScanRow[] = [];
+  const others: number[] = [];
+  let bytes = 0;
+  findRows(collection, query, stats, limits).read((row) => {
+    bytes += row.bytes.length;
+    if (bytes <= MAX_KEPT_BYTES) kept.push(row);
+    else others.push(row.rid);
+    return true;
+  }, limits);
+  yield* kept;
+  for (const rid of others) {
+    const stored = collection.get(rid);
+    if (stored) yield { rid, bytes: stored, doc: () => decode(stored) };
+  }
 }
 
 export function countRows(collection: Collection, query: Query, stats: ExecutionStats, limits: Deadline): number {

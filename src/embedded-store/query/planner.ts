@@ -13,6 +13,8 @@ export interface Segment {
   readonly index: StoredIndex | undefined;
   readonly from: Buffer;
   readonly to: Buffer;
+  /** One value of a unique index. */
+  readonly hasOneEntry?: boolean;
 }
 
 export interface Plan {
@@ -101,7 +103,9 @@ function candidate(
   const isBounded = ranges !== undefined;
   const isSorted = sort.length > 0 && order !== 'none' && (order === 'all' || hasLimit);
   if (!isBounded && !isSorted) return undefined;
-  const isUniquePoint = index.spec.unique === true && singles === index.fields.length;
+  const isUnique = index.spec.unique === true;
+  const isUniquePoint = isUnique && singles === index.fields.length;
+  const hasOneEntry = isUnique && points === index.fields.length;
   const score =
     (isUniquePoint ? 1000 : 0) +
     points * 10 +
@@ -109,7 +113,7 @@ function candidate(
     (isBounded && points > 0 && usedLeaves > points ? 4 : 0) +
     (isSorted ? (hasLimit ? 12 : 6) : 0);
   const plan: Plan = {
-    segments: walked.map((each) => ({ index, ...each })),
+    segments: walked.map(({ from, to }) => ({ index, from, to, hasOneEntry })),
     order: sort.length === 0 ? 'all' : isSorted ? order : 'none',
     isReverse: isSorted && direction === -1,
     mayRepeat: index.multikey.size > 0,

@@ -1,7 +1,7 @@
 import { ObjectId } from 'bson';
 import { CommandError, badValue, failedToParse } from '../command-error.js';
 import { valuesEqual } from './bson-compare.js';
-import { type Doc, clone, isDoc, setField } from './bson-types.js';
+import { type Doc, clone, getField, isDoc, setField } from './bson-types.js';
 import { compileReplaceRoot, compileSetStage, unsetPaths } from './computed-fields.js';
 import type { Variables } from './compiled-expression.js';
 import { type FilterNode, compileFilter, conjuncts, matchedPosition } from './filter.js';
@@ -19,9 +19,7 @@ export interface UpdateOptions {
 
 export interface Update {
   readonly isReplacement: boolean;
-  /** `apply` leaves the given document as it is, and the changed one shares with it what did not change. */
-  readonly isPure: boolean;
-  /** The changed document; the given one may be changed in place. `_id` stays (ImmutableField, 66) and comes first. */
+  /** A changed document, which shares with the given one the fields that did not change. `_id` stays (ImmutableField, 66) and comes first. */
   apply(doc: Doc): Doc;
   /** The document an upsert inserts, made from the filter's equalities. */
   insert(): Doc;
@@ -70,7 +68,14 @@ function operatorChange(update: Doc, options: UpdateOptions): Change {
       throw failedToParse(`the array filter for identifier '${name}' was not used in the update`);
   }
   const isPositional = used.has('$');
-  return (doc, isInsert) => {
+  const touched = new Set(steps.map((step) => step.parts[0] ?? ''));
+  return (given, isInsert) => {
+    // Steps change in place what they touch.
+    const doc: Doc = { ...given };
+    for (const field of touched) {
+      const value = getField(doc, field);
+      if (typeof value === 'object' && value !== null) setField(doc, field, clone(value));
+    }
     const position = isPositional && !isInsert ? matchedPosition(options.filter, doc) : undefined;
     const context: UpdateContext = { position, arrayFilters, isInsert, now: options.now };
     for (const step of steps) step.apply(doc, context);
@@ -118,7 +123,10 @@ function replacementChange(replacement: Doc): Change {
 
 /** `_id` first, as every stored document has it. */
 export function withIdFirst(doc: Doc, id: unknown): Doc {
-  if (Object.keys(doc)[0] === '_id') return doc;
+  for (const first in doc) {
+    if (first === '_id') return doc;
+    break;
+  }
   const result: Doc = { _id: id };
   for (const [name, value] of Object.entries(doc)) if (name !== '_id') setField(result, name, value);
   return result;
@@ -160,7 +168,6 @@ export function compileUpdate(update: unknown, options: UpdateOptions): Update {
   }
   return {
     isReplacement,
-    isPure: Array.isArray(update),
     apply(doc) {
       const id = doc._id;
       const next = change(doc, false);

@@ -11,7 +11,7 @@ interface IndexChange {
 }
 
 const without = (keys: Buffer[], others: Buffer[]): Buffer[] =>
-  others.length === 0 ? keys : keys.filter((key) => !others.some((other) => other.equals(key)));
+  others.length === 0 || keys.length === 0 ? keys : keys.filter((key) => !others.some((other) => other.equals(key)));
 
 /** What a collection needs of its database: prepared statements, kept for the next use. */
 export interface Statements {
@@ -24,11 +24,23 @@ export class Collection {
   readonly ns: string;
   readonly indexes: StoredIndex[] = [];
   private readonly database: Statements;
+  private readonly sql: {
+    readonly get: string;
+    readonly insert: string;
+    readonly update: string;
+    readonly remove: string;
+  };
 
   constructor(database: Statements, id: number, ns: string) {
     this.database = database;
     this.id = id;
     this.ns = ns;
+    this.sql = {
+      get: `SELECT doc FROM d${id} WHERE rid = ?`,
+      insert: `INSERT INTO d${id} (doc) VALUES (?)`,
+      update: `UPDATE d${id} SET doc = ? WHERE rid = ?`,
+      remove: `DELETE FROM d${id} WHERE rid = ?`,
+    };
   }
 
   get name(): string {
@@ -40,15 +52,14 @@ export class Collection {
   }
 
   get(rid: number): Uint8Array | undefined {
-    const row = this.statement(`SELECT doc FROM d${this.id} WHERE rid = ?`).get(rid);
-    return row?.doc as Uint8Array | undefined;
+    return this.statement(this.sql.get).get(rid)?.doc as Uint8Array | undefined;
   }
 
   /** Throws DuplicateKey (11000). */
   insert(doc: Doc, bytes: Uint8Array): void {
     const changes = this.changes(undefined, doc);
     this.refuseDuplicates(changes, doc, -1);
-    const { lastInsertRowid } = this.statement(`INSERT INTO d${this.id} (doc) VALUES (?)`).run(bytes);
+    const { lastInsertRowid } = this.statement(this.sql.insert).run(bytes);
     this.writeKeys(changes, Number(lastInsertRowid));
   }
 
@@ -56,12 +67,12 @@ export class Collection {
   replace(rid: number, before: Doc, after: Doc, bytes: Uint8Array): void {
     const changes = this.changes(before, after);
     this.refuseDuplicates(changes, after, rid);
-    this.statement(`UPDATE d${this.id} SET doc = ? WHERE rid = ?`).run(bytes, rid);
+    this.statement(this.sql.update).run(bytes, rid);
     this.writeKeys(changes, rid);
   }
 
   remove(rid: number, doc: Doc): void {
-    this.statement(`DELETE FROM d${this.id} WHERE rid = ?`).run(rid);
+    this.statement(this.sql.remove).run(rid);
     this.writeKeys(this.changes(doc, undefined), rid);
   }
 
@@ -85,12 +96,16 @@ export class Collection {
     }
   }
 
+  /** Of the indexes whose keys the change may touch. */
   private changes(before: Doc | undefined, after: Doc | undefined): IndexChange[] {
-    return this.indexes.map((index) => this.change(index, before, after));
+    const changes: IndexChange[] = [];
+    for (const index of this.indexes) {
+      if (!before || !after || !index.isUntouched(before, after)) changes.push(this.change(index, before, after));
+    }
+    return changes;
   }
 
   private change(index: StoredIndex, before: Doc | undefined, after: Doc | undefined): IndexChange {
-    if (before && after && index.isUntouched(before, after)) return { index, removed: [], added: [] };
     const old = before ? index.keysOf(before) : undefined;
     const next = after ? index.keysOf(after) : undefined;
     if (next?.multikey.some((position) => !index.multikey.has(position))) {
@@ -103,8 +118,8 @@ export class Collection {
 
   private refuseDuplicates(changes: IndexChange[], doc: Doc, rid: number): void {
     for (const { index, added } of changes) {
-      if (index.spec.unique !== true) continue;
-      const existing = this.statement(`SELECT 1 FROM ${index.table} WHERE key = ? AND rid <> ? LIMIT 1`);
+      if (index.spec.unique !== true || added.length === 0) continue;
+      const existing = this.statement(index.sql.other);
       if (added.some((key) => existing.get(key, rid))) throw this.duplicate(index, doc);
     }
   }
@@ -124,8 +139,8 @@ export class Collection {
 
   private writeKeys(changes: IndexChange[], rid: number): void {
     for (const { index, removed, added } of changes) {
-      for (const key of removed) this.statement(`DELETE FROM ${index.table} WHERE key = ? AND rid = ?`).run(key, rid);
-      for (const key of added) this.statement(`INSERT INTO ${index.table} (key, rid) VALUES (?, ?)`).run(key, rid);
+      for (const key of removed) this.statement(index.sql.remove).run(key, rid);
+      for (const key of added) this.statement(index.sql.insert).run(key, rid);
     }
   }
 }

@@ -13,8 +13,9 @@ export interface Job {
 const MAX_BATCH = 256;
 
 /**
- * Runs all jobs that came in during one turn of the event loop in one transaction, commits, then answers. A failing job is rolled
- * back to its savepoint and leaves the others as they are; a failing commit fails every job of the batch.
+ * Runs all jobs that came in during one turn of the event loop: first those that only read, answered at once, because they
+ * see what is durable; then the others in one transaction, answered after the commit. A failing job is rolled back to its savepoint
+ * and leaves the others as they are; a failing commit fails every job of the transaction.
  */
 export class GroupCommit {
   private readonly database: Database;
@@ -44,9 +45,11 @@ export class GroupCommit {
   flush(): void {
     const jobs = this.queue.splice(0, MAX_BATCH);
     if (jobs.length === 0) return;
-    const replies = jobs.map((job) => this.attempt(job));
+    for (const job of jobs) if (!job.writes) job.done(this.attempt(job));
+    const writes = jobs.filter((job) => job.writes);
+    const replies = writes.map((job) => this.attempt(job));
     const failure = this.commit();
-    for (const [i, job] of jobs.entries()) job.done(failure ? job.fail(failure) : (replies[i] as Uint8Array));
+    for (const [i, job] of writes.entries()) job.done(failure ? job.fail(failure) : (replies[i] as Uint8Array));
   }
 
   drain(): void {

@@ -1,7 +1,7 @@
 import { CommandError } from '../command-error.js';
 import { type Doc, getField, isDoc } from '../query/bson-types.js';
 import { arrayIndex } from '../query/path.js';
-import { encodeField } from './key-encoding.js';
+import { encodeFields } from './key-encoding.js';
 
 export interface KeyField {
   readonly path: string;
@@ -46,6 +46,39 @@ function descend(start: Position): Position {
  * missing field null. Throws CannotIndexParallelArrays (171) when two fields go through different arrays.
  */
 export function indexKeys(doc: Doc, fields: readonly KeyField[]): IndexKeys {
+  return plainKey(doc, fields) ?? expandedKeys(doc, fields);
+}
+
+const NO_POSITIONS: readonly number[] = [];
+
+/** The one key of a document that has no array on the way; undefined if it has. */
+function plainKey(doc: Doc, fields: readonly KeyField[]): IndexKeys | undefined {
+  const values: unknown[] = [];
+  let isAbsent = true;
+  for (const { parts } of fields) {
+    let value: unknown = doc;
+    for (const part of parts) {
+      if (value === null || typeof value !== 'object' || !isDoc(value) || !Object.hasOwn(value, part)) {
+        value = ABSENT;
+        break;
+      }
+      value = getField(value, part);
+      if (Array.isArray(value)) return undefined;
+    }
+    if (value !== ABSENT) isAbsent = false;
+    values.push(value === ABSENT ? null : value);
+  }
+  const key = encodeFields(
+    values,
+    fields.map(({ direction }) => direction),
+  );
+  return { keys: [key], multikey: NO_POSITIONS, isAbsent };
+}
+
+const ABSENT = Symbol('absent');
+
+function expandedKeys(doc: Doc, fields: readonly KeyField[]): IndexKeys {
+  const directions = fields.map(({ direction }) => direction);
   const keys: Buffer[] = [];
   const multikey = new Set<number>();
   let isAbsent = true;
@@ -65,7 +98,8 @@ export function indexKeys(doc: Doc, fields: readonly KeyField[]): IndexKeys {
     }
     if (!array) {
       if (at.some((position) => !position.isAbsent)) isAbsent = false;
-      keys.push(Buffer.concat(at.map((position, i) => encodeField(position.value, fields[i]?.direction ?? 1))));
+      const values = at.map(({ value }) => value);
+      keys.push(encodeFields(values, directions));
       return;
     }
     for (const i of through) multikey.add(i);

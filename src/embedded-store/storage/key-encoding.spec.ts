@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { compareValues } from '../query/bson-compare.js';
 import { bsonValues } from '../testing/bson-arbitraries.js';
-import { afterPrefix, encodeField, encodeKey } from './key-encoding.js';
+import { afterPrefix, encodeFields, encodeKey } from './key-encoding.js';
 
 const RUNS = { numRuns: 3000 };
 
@@ -25,7 +25,7 @@ describe('index keys', () => {
         direction,
         direction,
         (a, b, d1, d2) => {
-          const key = ([x, y]: [unknown, unknown]): Buffer => Buffer.concat([encodeField(x, d1), encodeField(y, d2)]);
+          const key = ([x, y]: [unknown, unknown]): Buffer => encodeFields([x, y], [d1, d2]);
           const expected = compareValues(a[0], b[0]) * d1 || compareValues(a[1], b[1]) * d2 || 0;
           expect(Math.sign(key(a).compare(key(b)))).toBe(Math.sign(expected));
         },

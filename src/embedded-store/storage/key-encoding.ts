@@ -1,6 +1,9 @@
 import type { Binary, Code, ObjectId, Timestamp } from 'bson';
 import { type Doc, TYPE_ORDER, numberOf, regexParts, typeOf } from '../query/bson-types.js';
 
+/** Characters; longer text is converted as a whole. */
+const MAX_PLAIN_TEXT = 128;
+
 /**
  * Order-preserving bytes of BSON values: for all a, b the bytes compare as `compareValues(a, b)` does, equal bytes mean equal
  * values, and no encoding is a proper prefix of another, so that the fields of a compound key can be joined and inverted.
@@ -32,6 +35,7 @@ class KeyWriter {
 
   /** Zero bytes are escaped as 00 FF; 00 00 ends the text, so that a prefix sorts first. */
   private text(value: string): void {
+    if (this.plainText(value)) return;
     const source = Buffer.from(value);
     if (!source.includes(0)) this.raw(source);
     else {
@@ -42,6 +46,33 @@ class KeyWriter {
     }
     this.byte(0);
     this.byte(0);
+  }
+
+  /** Short ASCII without zeros, which most names and ids are, is written without a buffer of its own. */
+  private plainText(value: string): boolean {
+    const { length } = value;
+    if (length > MAX_PLAIN_TEXT) return false;
+    const at = this.reserve(length + 2);
+    for (let i = 0; i < length; i++) {
+      const code = value.charCodeAt(i);
+      if (code === 0 || code > 0x7f) {
+        this.length = at;
+        return false;
+      }
+      this.bytes[at + i] = code;
+    }
+    this.bytes[at + length] = 0;
+    this.bytes[at + length + 1] = 0;
+    return true;
+  }
+
+  /** Signed milliseconds; numbers do where a date is valid, and are faster than BigInt. */
+  private milliseconds(value: number): void {
+    if (!Number.isSafeInteger(value)) return this.unsigned64(BigInt(value) + 0x8000000000000000n);
+    const at = this.reserve(8);
+    const high = Math.floor(value / 0x1_0000_0000);
+    this.bytes.writeUInt32BE(high + 0x8000_0000, at);
+    this.bytes.writeUInt32BE(value - high * 0x1_0000_0000, at + 4);
   }
 
   private unsigned64(value: bigint): void {
@@ -92,7 +123,7 @@ class KeyWriter {
       case 'bool':
         return this.byte(value ? 1 : 0);
       case 'date':
-        return this.unsigned64(BigInt((value as Date).getTime()) + 0x8000000000000000n);
+        return this.milliseconds((value as Date).getTime());
       case 'timestamp':
         return this.unsigned64((value as Timestamp).toBigInt());
       case 'regex': {
@@ -113,10 +144,24 @@ class KeyWriter {
     this.raw(value.value());
   }
 
+  /** Turns the order of what was written from `start` on. */
+  invertFrom(start: number): void {
+    for (let i = start; i < this.length; i++) this.bytes[i] = ~(this.bytes[i] ?? 0) & 0xff;
+  }
+
+  get end(): number {
+    return this.length;
+  }
+
   take(): Buffer {
-    const result = Buffer.from(this.bytes.subarray(0, this.length));
+    const result = Buffer.allocUnsafe(this.length);
+    this.bytes.copy(result, 0, 0, this.length);
     this.length = 0;
     return result;
+  }
+
+  clear(): void {
+    this.length = 0;
   }
 }
 
@@ -125,8 +170,19 @@ const writer = new KeyWriter();
 /** Ascending key bytes of one value. */
 export function encodeKey(value: unknown): Buffer {
   // A throw in the middle (an unsupported type) must not leave bytes behind for the next key.
-  writer.take();
+  writer.clear();
   writer.value(value);
+  return writer.take();
+}
+
+/** The key of several fields, each with the direction of its place. */
+export function encodeFields(values: readonly unknown[], directions: ReadonlyArray<1 | -1>): Buffer {
+  writer.clear();
+  for (let i = 0; i < values.length; i++) {
+    const start = writer.end;
+    writer.value(values[i]);
+    if (directions[i] === -1) writer.invertFrom(start);
+  }
   return writer.take();
 }
 
@@ -134,12 +190,6 @@ export function invert(bytes: Uint8Array): Buffer {
   const result = Buffer.from(bytes);
   for (let i = 0; i < result.length; i++) result[i] = ~(result[i] ?? 0) & 0xff;
   return result;
-}
-
-/** The key of one field, inverted where the index descends. */
-export function encodeField(value: unknown, direction: 1 | -1): Buffer {
-  const bytes = encodeKey(value);
-  return direction === 1 ? bytes : invert(bytes);
 }
 
 /** The least key greater than every key that starts with `prefix`; undefined when there is none. */

@@ -2,6 +2,7 @@ import type { Plan, Segment } from '../query/planner.js';
 import { type Doc, decode } from '../query/bson-types.js';
 import { CommandError } from '../command-error.js';
 import type { Collection } from './collection.js';
+import type { StoredIndex } from './stored-index.js';
 
 /** What a command has examined; a test's proof that an index was walked. */
 export interface ExecutionStats {
@@ -33,6 +34,12 @@ export interface ScanRow {
   readonly doc: () => Doc;
 }
 
+interface IndexRow {
+  readonly key: Uint8Array;
+  readonly rid: number;
+  readonly doc: Uint8Array;
+}
+
 const BEFORE_FIRST = -1;
 
 /**
@@ -48,6 +55,7 @@ export class Scan {
   private segment = 0;
   private key: Uint8Array | undefined;
   private rid = BEFORE_FIRST;
+  private sql: { readonly index: StoredIndex; readonly text: string } | undefined;
   private pending: { key: Uint8Array | undefined; rid: number } | undefined;
 
   constructor(
@@ -108,25 +116,32 @@ export class Scan {
   }
 
   private walk(segment: Segment): Iterable<{ key?: Uint8Array; rid: number; doc: Uint8Array }> {
-    const { index, from, to } = segment;
+    const { index, from, to, hasOneEntry } = segment;
     const docs = `d${this.collection.id}`;
     if (!index) {
       const statement = this.collection.statement(`SELECT rid, doc FROM ${docs} WHERE rid > ? ORDER BY rid`);
       return statement.iterate(this.rid) as Iterable<{ rid: number; doc: Uint8Array }>;
     }
-    // (key, rid) > (from, -1) is key >= from; the same statement starts and goes on.
+    const { isReverse } = this.plan;
+    const statement = this.collection.statement(this.sqlOf(index, docs));
+    const range = [this.key ?? (isReverse ? to : from), this.rid, isReverse ? from : to] as const;
+    // Without the iterator, which costs more than the row.
+    if (hasOneEntry === true) {
+      const row = statement.get(...range);
+      return row === undefined ? [] : [row as unknown as IndexRow];
+    }
+    return statement.iterate(...range) as Iterable<unknown> as Iterable<IndexRow>;
+  }
+
+  /** (key, rid) > (from, -1) is key >= from; the same statement starts and goes on. */
+  private sqlOf(index: StoredIndex, docs: string): string {
+    if (this.sql?.index === index) return this.sql.text;
     const [range, order] = this.plan.isReverse
       ? ['(x.key, x.rid) < (?, ?) AND x.key >= ?', 'DESC']
       : ['(x.key, x.rid) > (?, ?) AND x.key < ?', 'ASC'];
-    const statement = this.collection.statement(
-      `SELECT x.key, x.rid, d.doc FROM ${index.table} x CROSS JOIN ${docs} d ON d.rid = x.rid WHERE ${range} ORDER BY x.key ${order}, x.rid ${order}`,
-    );
-    const start = this.key ?? (this.plan.isReverse ? to : from);
-    return statement.iterate(start, this.rid, this.plan.isReverse ? from : to) as Iterable<{
-      key: Uint8Array;
-      rid: number;
-      doc: Uint8Array;
-    }>;
+    const text = `SELECT x.key, x.rid, d.doc FROM ${index.table} x CROSS JOIN ${docs} d ON d.rid = x.rid WHERE ${range} ORDER BY x.key ${order}, x.rid ${order}`;
+    this.sql = { index, text };
+    return text;
   }
 }
 

@@ -24,6 +24,9 @@ export class StoredIndex {
   private readonly deciding: readonly string[] | undefined;
   /** Positions of fields at which some document has, or had, an array. */
   readonly multikey: Set<number>;
+  readonly table: string;
+  /** Of one entry; `other`: whether another document has the key. */
+  readonly sql: { readonly insert: string; readonly remove: string; readonly other: string };
 
   constructor(id: number, spec: IndexSpec, multikey: readonly number[]) {
     this.id = id;
@@ -31,12 +34,14 @@ export class StoredIndex {
     this.fields = keyFields(spec.key);
     this.partial = spec.partialFilterExpression ? compileFilter(spec.partialFilterExpression) : undefined;
     this.multikey = new Set(multikey);
+    this.table = `x${id}`;
+    this.sql = {
+      insert: `INSERT INTO ${this.table} (key, rid) VALUES (?, ?)`,
+      remove: `DELETE FROM ${this.table} WHERE key = ? AND rid = ?`,
+      other: `SELECT 1 FROM ${this.table} WHERE key = ? AND rid <> ? LIMIT 1`,
+    };
     const filtered = this.partial ? fieldsOf(this.partial) : [];
     this.deciding = filtered && [...new Set([...this.fields.map(({ parts }) => parts[0] ?? ''), ...filtered])];
-  }
-
-  get table(): string {
-    return `x${this.id}`;
   }
 
   /** Whether the keys are the same, seen without making them: the documents share what decides on them. */

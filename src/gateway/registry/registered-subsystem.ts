@@ -28,7 +28,6 @@ export class RegisteredSubsystem implements Subsystem {
   sequence = 0;
   /** When it has last told what it offers, on the monotonic clock. */
   learnedAt = Number.NEGATIVE_INFINITY;
-  workflowsReadAt = Number.NEGATIVE_INFINITY;
   /** By endpoint, while the call-back there fails. */
   readonly callBackFailures = new Map<string, CallBackFailure>();
 

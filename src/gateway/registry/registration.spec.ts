@@ -157,6 +157,21 @@ describe('a registration', () => {
     expect(room.service.get(SYSTEM_SCOPE, 'billing').instances.map(({ endpoint }) => endpoint)).toEqual([A, B]);
   });
 
+  it('is asked again what it offers: now and then, and when it is heard of again', async () => {
+    const room = await openRoom();
+    const before = room.endpoints.listen(A, ['old']);
+    const client = await register(room);
+    await beat(room, 29, client);
+    expect(before.count('GetCapabilities')).toBe(1);
+    const after = room.endpoints.listen(A, ['old', 'new']);
+    await beat(room, 2, client);
+    expect(room.service.get(SYSTEM_SCOPE, 'billing').workflowCount).toBe(2);
+    expect(after.count('GetCapabilities')).toBe(1);
+    room.service.markStale(SYSTEM_SCOPE, 'billing');
+    await beat(room, 2, client);
+    expect([stateOf(room), after.count('GetCapabilities')]).toEqual(['connected', 2]);
+  });
+
   it('that flaps multiplies nothing', async () => {
     const room = await openRoom();
     room.endpoints.listen(A);

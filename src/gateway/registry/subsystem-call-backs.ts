@@ -16,10 +16,8 @@ import { instanceState } from './subsystem-life.js';
 import { SubsystemRegistry } from './subsystem-registry.js';
 
 const RETRY = { baseMs: 1_000, maxMs: 30_000 };
-/** What a subsystem offers is asked again after this time, and looked for every so often. */
-const REFRESH_MS = 60_000;
-/** Workflows that are looked for and not known are asked for at once; this finds those that are gone. */
-const WORKFLOWS_REFRESH_MS = 300_000;
+/** What a subsystem offers is asked again after this time; workflows that are looked for and not known, at once. */
+const REFRESH_MS = 300_000;
 const REFRESH_LOOK_MS = 5_000;
 const REFRESH_POOL = 8;
 
@@ -132,16 +130,18 @@ export class SubsystemCallBacks implements Runnable {
   }
 
   private async refreshDue(signal: AbortSignal): Promise<void> {
-    const due = this.registry
-      .list(SYSTEM_SCOPE)
-      .filter(({ state, learnedAt }) => state === 'connected' && this.clock.monotonic() - learnedAt >= REFRESH_MS);
+    const all = this.registry.list(SYSTEM_SCOPE);
+    const due = all
+      .filter(({ state, learnedAt }) => state === 'connected' && this.clock.monotonic() - learnedAt >= REFRESH_MS)
+      .toSorted((one, other) => one.learnedAt - other.learnedAt)
+      // Those that came together, after a restart of the gateway, are not asked together for ever.
+      .slice(0, Math.ceil((all.length * REFRESH_LOOK_MS) / REFRESH_MS) + REFRESH_POOL);
     await runPool(due, REFRESH_POOL, (subsystem) => this.refresh(subsystem, signal), signal);
   }
 
   private async refresh(subsystem: RegisteredSubsystem, signal: AbortSignal): Promise<void> {
     try {
       this.registry.learn(subsystem, await readCapabilities(subsystem.connection, { signal }));
-      if (this.clock.monotonic() - subsystem.workflowsReadAt < WORKFLOWS_REFRESH_MS) return;
       await this.registry.refreshWorkflows(subsystem, signal);
     } catch (error) {
       if (signal.aborted) return;

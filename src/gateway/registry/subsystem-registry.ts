@@ -148,7 +148,6 @@ export class SubsystemRegistry implements SubsystemDirectory {
     capabilities: Capabilities,
     workflows: readonly WorkflowDefinition[] = subsystem.workflows,
   ): void {
-    if (workflows !== subsystem.workflows) subsystem.workflowsReadAt = this.clock.monotonic();
     const isNew =
       subsystem.capabilities === undefined ||
       !equals(CapabilitiesSchema, subsystem.capabilities, capabilities) ||
@@ -247,7 +246,6 @@ export class SubsystemRegistry implements SubsystemDirectory {
   private startRefresh(subsystem: RegisteredSubsystem): Promise<readonly WorkflowDefinition[]> {
     const refresh = readWorkflows(subsystem.connection, {})
       .then((workflows) => {
-        subsystem.workflowsReadAt = this.clock.monotonic();
         if (!sameWorkflows(subsystem.workflows, workflows)) {
           subsystem.workflows = workflows;
           this.tell(subsystem, 'changed');

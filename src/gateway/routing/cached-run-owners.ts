@@ -73,6 +73,13 @@ export class CachedRunOwners implements RunOwners {
     if (entry) this.keep(runId, { owners: entry.owners.filter((owner) => owner !== subsystem) });
   }
 
+  knownOwner(scope: Scope, runId: string): Subsystem | undefined {
+    const qualified = this.qualified(scope, runId);
+    if (qualified) return qualified.subsystem;
+    const [owner, ...others] = this.ownersOf(this.entries.peek(runId), scope);
+    return others.length === 0 ? owner : undefined;
+  }
+
   isAmbiguous(runId: string, scope: Scope = SYSTEM_SCOPE): boolean {
     if (this.ownersOf(this.entries.peek(runId), scope).length > 1) return true;
     return runId.includes('~') && this.qualified(scope, runId) !== undefined;

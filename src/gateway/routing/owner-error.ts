@@ -5,11 +5,14 @@ import { formatQualifiedId } from './qualified-id.js';
 
 type Owned = 'run' | 'workflow' | 'subsystem' | 'trace';
 
+/** The cause of the error about a bare id that several have; on the wire it is a `failed_precondition` like others. */
+export class AmbiguousId extends Error {}
+
 /** A bare id that several have. */
 export function ambiguousId(what: Owned, id: string, owners: readonly Subsystem[]): ConnectError {
   const qualified = owners.map((owner) => formatQualifiedId({ subsystemId: owner.id, id })).join(', ');
   const message = `more than one subsystem has a ${what} ${id}: say which by one of ${qualified}`;
-  return new ConnectError(message, Code.FailedPrecondition);
+  return new ConnectError(message, Code.FailedPrecondition, undefined, undefined, new AmbiguousId(message));
 }
 
 /** Nobody who could be asked has it: `unavailable` if somebody could not be asked, since that one may have it. */

@@ -27,6 +27,8 @@ export interface RunOwners {
   seen(subsystem: Subsystem, runId: string): void;
   /** It answered `not_found` for a run that the cache gave to it. */
   forget(subsystem: Subsystem, runId: string): void;
+  /** Whose run an id is that an answer has shown; undefined if that is not known, or not of one alone. Asks nobody. */
+  knownOwner(scope: Scope, runId: string): Subsystem | undefined;
   /**
    * Whether more than one subsystem is known to have a run of this id, or it reads as the qualified id of another: then
    * it is shown by its qualified id. With a scope only by what that scope may see.

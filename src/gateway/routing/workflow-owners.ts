@@ -73,6 +73,14 @@ export class WorkflowOwners {
     return subsystem && { subsystem, workflowId: parts.id, qualified: true };
   }
 
+  /** Whose workflow an id is that an answer has shown; undefined if that is not known, or not of one alone. Asks nobody. */
+  knownOwner(scope: Scope, text: string): Subsystem | undefined {
+    const qualified = this.qualified(scope, text);
+    if (qualified) return qualified.subsystem;
+    const [owner, ...others] = this.ownersOf(text, scope);
+    return others.length === 0 ? owner : undefined;
+  }
+
   /**
    * Whether more than one subsystem is known to have a workflow of this id, or it reads as the qualified id of another:
    * then it is shown by its qualified id. With a scope only by what that scope may see.

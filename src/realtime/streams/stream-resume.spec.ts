@@ -169,6 +169,23 @@ describe('resuming a stream', () => {
     expect(broadcaster.stats().totals.snapshots).toBe(3);
   });
 
+  it('brings a change to one that resumed while a snapshot was read for another that shows it', async () => {
+    const { topic, connect, leave } = setUp();
+    const first = await connect();
+    const gate = Promise.withResolvers<void>();
+    topic.gate = gate.promise;
+    const joining = await connect();
+    topic.change(KEY, 'a');
+    await settle();
+    // Its place is after the begin of the read, but of that snapshot it was given nothing.
+    const resumed = await connect({ lastEventId: await leave(first) });
+    topic.change(KEY, 'a');
+    gate.resolve();
+    await settle();
+    expect(resumed.events.map(({ data }) => data)).toMatchObject([{ entity: 'a', version: 2 }]);
+    expect(joining.events.map(({ data }) => data)).toMatchObject([{ items: [{ data: { version: 2 } }] }]);
+  });
+
   it('reads once for all that come together', async () => {
     const { broadcaster, topic, connect } = setUp();
     topic.change(KEY, 'a');

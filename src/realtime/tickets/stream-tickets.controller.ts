@@ -5,6 +5,7 @@ import { CurrentPrincipal, Roles } from '../../auth/access.decorators.js';
 import type { Principal } from '../../auth/principal.js';
 import { ApiProblems } from '../../http/api-problems.js';
 import { objectIdParam } from '../../http/object-id.js';
+import type { Removed } from '../../http/removed.js';
 import { CreateStreamTicket, StreamTicketAnswer } from './stream-tickets.dto.js';
 import { type IssuedTicket, StreamTicketsService } from './stream-tickets.service.js';
 
@@ -42,7 +43,7 @@ export class StreamTicketsController {
   async revoke(
     @CurrentPrincipal() principal: Principal,
     @Param('id', { schema: objectIdParam('ticket') }) id: string,
-  ): Promise<void> {
-    await this.tickets.revoke(principal, id);
+  ): Promise<Removed> {
+    return this.tickets.revoke(principal, id);
   }
 }

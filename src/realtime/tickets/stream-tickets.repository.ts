@@ -44,9 +44,9 @@ export class StreamTicketsRepository {
     return matchedCount > 0;
   }
 
-  /** False if there is none in the scope, or none of that principal where one is named, that is not revoked already. */
-  async revoke(scope: Scope, id: string, now: Date, principalId?: string): Promise<boolean> {
-    const { matchedCount } = await this.model.updateOne(
+  /** Null if there is none in the scope, or none of that principal where one is named, that is not revoked already. */
+  async revoke(scope: Scope, id: string, now: Date, principalId?: string): Promise<Ticket | null> {
+    const revoked = await this.model.findOneAndUpdate(
       {
         _id: new Types.ObjectId(id),
         ...tenantFilter(scope),
@@ -55,7 +55,7 @@ export class StreamTicketsRepository {
       },
       { $set: { revokedAt: now, expiresAt: new Date(now.getTime() + KNOWN_FOR_MS) } },
     );
-    return matchedCount > 0;
+    return revoked === null ? null : toTicket(revoked);
   }
 
   async remove(id: string): Promise<void> {

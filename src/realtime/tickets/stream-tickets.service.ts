@@ -4,6 +4,7 @@ import { digestOf } from '../../auth/api-key.js';
 import { type Principal, hasRole } from '../../auth/principal.js';
 import { type Ticket, type TicketAuthority, ticketRefused } from '../../auth/ticket-authority.js';
 import { AppError } from '../../errors/app-error.js';
+import type { Removed } from '../../http/removed.js';
 import { CLOCK, type Clock } from '../../runtime/clock.js';
 import { RANDOM, type Random } from '../../runtime/random.js';
 import { type RealtimeConfig, realtimeConfig } from '../realtime.config.js';
@@ -110,11 +111,13 @@ export class StreamTicketsService implements TicketAuthority {
   }
 
   /** Its stream ends too. An admin may do so for the whole tenant, others for what they asked for. */
-  async revoke(principal: Principal, id: string): Promise<void> {
+  async revoke(principal: Principal, id: string): Promise<Removed> {
     const owner = hasRole(principal, 'admin') ? undefined : principal.id;
     const now = new Date(this.clock.now());
-    if (!(await this.tickets.revoke(principal, id, now, owner))) throw AppError.notFound('ticket');
+    const revoked = await this.tickets.revoke(principal, id, now, owner);
+    if (revoked === null) throw AppError.notFound('ticket');
     this.streams.cut(id);
+    return { tenantId: revoked.principal.tenantId };
   }
 }
 

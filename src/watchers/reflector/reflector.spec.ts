@@ -6,7 +6,8 @@ import type { Random } from '../../runtime/random.js';
 import { ClusterRecovery } from './cluster-recovery.js';
 import { ListGate } from './list-gate.js';
 import { ObjectIndex } from './object-index.js';
-import { Reflector, type ReflectorStatus, type ReflectorTiming } from './reflector.js';
+import { Reflector, type ReflectorTiming } from './reflector.js';
+import type { ReflectorStatus } from './reflector-status.js';
 import { type SlimObject, slimObject } from '../status/slim-object.js';
 
 const TIMING: ReflectorTiming = {

@@ -1,10 +1,11 @@
 import type { Clock, Timer } from '../../runtime/clock.js';
 import type { Random } from '../../runtime/random.js';
 import { StopReason } from '../../runtime/stop-reason.js';
-import { KubernetesApiError } from '../../kubernetes/kubernetes-api.js';
-import type { Freshness } from '../resource.js';
 import type { ClusterRecovery } from './cluster-recovery.js';
 import type { ListGate } from './list-gate.js';
+import { listPages } from './list-pages.js';
+import type { ReflectorStatus, WatchProblem } from './reflector-status.js';
+import { RetryWait } from './retry-wait.js';
 import { type WatchFailure, ShortWatch, UnreadableObject, classifyFailure } from './watch-failure.js';
 import { type RetryTiming, WatchRetry } from './watch-retry.js';
 import type { WatchEvent, WatchSource, WatchTarget } from './watch-source.js';
@@ -26,25 +27,6 @@ export interface ReflectorSink<T extends Identified> {
   removed(object: T): void;
   /** State or freshness of the reflector has changed. */
   statusChanged(): void;
-}
-
-export type ReflectorState = 'listing' | 'watching' | 'waiting' | 'forbidden' | 'unauthorized' | 'stopped';
-
-export interface WatchProblem {
-  readonly verb: 'list' | 'watch';
-  readonly resource: string;
-  readonly namespace: string | null;
-  readonly message: string;
-}
-
-export interface ReflectorStatus {
-  readonly state: ReflectorState;
-  readonly freshness: Freshness;
-  /** Epoch milliseconds of the last list, event or bookmark. */
-  readonly lastEventAt: number | null;
-  /** Lists and watches that had to be begun again after a failure. */
-  readonly restarts: number;
-  readonly error: WatchProblem | null;
 }
 
 export interface ReflectorTiming extends RetryTiming {
@@ -77,9 +59,9 @@ const MAX_FRUITLESS_CUTS = 2;
  */
 export class Reflector<T extends Identified> {
   private readonly retry: WatchRetry;
+  private readonly pause: RetryWait;
   private readonly abort = new AbortController();
   private loop: Promise<void> | undefined;
-  private wake: (() => void) | undefined;
   private current: ReflectorStatus = {
     state: 'listing',
     freshness: 'syncing',
@@ -98,6 +80,7 @@ export class Reflector<T extends Identified> {
 
   constructor(private readonly options: ReflectorOptions<T>) {
     this.retry = new WatchRetry(options.timing, options.random);
+    this.pause = new RetryWait(options.clock, options.recovery);
   }
 
   get target(): WatchTarget {
@@ -122,7 +105,7 @@ export class Reflector<T extends Identified> {
   /** Tries again at once if it waits: rights or credentials have changed. */
   retryNow(): void {
     this.retry.reset();
-    this.wake?.();
+    this.pause.end();
   }
 
   private async run(signal: AbortSignal): Promise<void> {
@@ -138,41 +121,17 @@ export class Reflector<T extends Identified> {
   }
 
   private async list(signal: AbortSignal): Promise<void> {
-    const { clock, sink, timing } = this.options;
+    const { clock, sink, source, target, timing } = this.options;
     this.show({ state: 'listing' });
     const startedAt = clock.now();
-    const found = new Map<string, T>();
-    let page = await this.listPage(timing.listPageSize, null, found, signal);
-    while (page.continueToken !== null) {
-      try {
-        page = await this.listPage(timing.listPageSize, page.continueToken, found, signal);
-      } catch (error) {
-        if (!(error instanceof KubernetesApiError) || error.failure !== 'gone') throw error;
-        // The token outlived the server's snapshot: whatever size it has, one answer cannot expire.
-        found.clear();
-        page = await this.listPage(0, null, found, signal);
-      }
-    }
+    const read = (object: unknown): T | null => this.read(object);
+    const listed = await listPages({ source, target, pageSize: timing.listPageSize, read, signal });
     signal.throwIfAborted();
-    this.resourceVersion = page.resourceVersion;
+    this.resourceVersion = listed.resourceVersion;
     this.justListed = true;
     this.fruitlessCuts = 0;
     this.current = { ...this.current, lastEventAt: clock.now() };
-    sink.listed([...found.values()], page.resourceVersion, startedAt);
-  }
-
-  private async listPage(
-    limit: number,
-    continueToken: string | null,
-    found: Map<string, T>,
-    signal: AbortSignal,
-  ): Promise<{ resourceVersion: string; continueToken: string | null }> {
-    const { items, ...page } = await this.options.source.list(this.target, { limit, continueToken, signal });
-    for (const item of items) {
-      const object = this.read(item);
-      if (object) found.set(object.uid, object);
-    }
-    return page;
+    sink.listed(listed.objects, listed.resourceVersion, startedAt);
   }
 
   private async watch(signal: AbortSignal): Promise<void> {
@@ -258,7 +217,8 @@ export class Reflector<T extends Identified> {
       restarts: this.current.restarts + 1,
       error: problem,
     });
-    await this.pause(delayMs, untilBack, signal);
+    const onBack = untilBack ? (): void => this.retry.woken() : undefined;
+    await this.pause.wait({ delayMs, onBack, signal });
   }
 
   private mustRelist(failure: WatchFailure): boolean {
@@ -266,30 +226,6 @@ export class Reflector<T extends Identified> {
     if (failure.remedy === 'resume' && openedInVain) this.fruitlessCuts += 1;
     this.watchOpenedAt = null;
     return failure.remedy !== 'resume' || this.fruitlessCuts >= MAX_FRUITLESS_CUTS;
-  }
-
-  /** Waits; ends early when it is stopped, told to retry, or the cluster answers again. */
-  private async pause(delayMs: number, untilBack: boolean, signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return;
-    const { clock, recovery } = this.options;
-    await new Promise<void>((resolve) => {
-      const end = (): void => {
-        timer.cancel();
-        leave?.();
-        signal.removeEventListener('abort', end);
-        this.wake = undefined;
-        resolve();
-      };
-      const timer = clock.after(delayMs, end);
-      const leave = untilBack
-        ? recovery.join(() => {
-            this.retry.woken();
-            end();
-          })
-        : undefined;
-      signal.addEventListener('abort', end, { once: true });
-      this.wake = end;
-    });
   }
 
   private show(change: Partial<ReflectorStatus>): void {

@@ -1,3 +1,4 @@
+import { ofCounted } from '../../runtime/counted.js';
 import { assessDeletion } from './deletion.js';
 import { assessed, type Assessment } from './extract-context.js';
 import { assessPod } from './pod-status.js';
@@ -44,6 +45,6 @@ function assessReplicaSet(replicaSet: SlimOf<'ReplicaSet'>, now: number): Assess
   return assessed(
     'progressing',
     'ReplicasUnavailable',
-    `${state.available} of ${state.desired} replicas are available`,
+    `${ofCounted(state.available, state.desired, 'replica')} available`,
   );
 }

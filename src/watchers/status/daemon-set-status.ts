@@ -1,3 +1,4 @@
+import { counted } from '../../runtime/counted.js';
 import type { ExtractContext, StatusDraft } from './extract-context.js';
 import { replicaStatus } from './replica-status.js';
 import type { SlimOf } from './slim-object.js';
@@ -26,9 +27,12 @@ function noteOf(state: DaemonSetState): { reason: string; message: string } | nu
   if (state.onDelete && state.updated < state.desired) {
     return {
       reason: 'UpdateOnDelete',
-      message: `${state.updated} of ${state.desired} pods updated; others once deleted`,
+      message: `${state.updated} of ${counted(state.desired, 'pod')} updated; others once deleted`,
     };
   }
   if (state.misscheduled === 0) return null;
-  return { reason: 'PodsMisscheduled', message: `${state.misscheduled} pods run on nodes that should not run it` };
+  return {
+    reason: 'PodsMisscheduled',
+    message: `${state.misscheduled === 1 ? '1 pod runs' : `${state.misscheduled} pods run`} on nodes that should not run it`,
+  };
 }

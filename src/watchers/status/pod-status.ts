@@ -1,3 +1,4 @@
+import { ofCounted } from '../../runtime/counted.js';
 import { containerProblem, endText, isBadEnd } from './container-problem.js';
 import { PROGRESS_DEADLINE_MS } from './deadline.js';
 import { assessDeletion } from './deletion.js';
@@ -79,7 +80,7 @@ function assessRunning({ name, state }: SlimOf<'Pod'>): Assessment {
     return assessed('progressing', 'Running', `pod ${name} runs until its containers end`);
   }
   if (state.ready) return assessed('healthy');
-  const ready = `${state.readyContainers} of ${state.containers} containers are ready`;
+  const ready = `${ofCounted(state.readyContainers, state.containers, 'container')} ready`;
   return assessed('progressing', state.notReadyReason ?? 'ContainersNotReady', `pod ${name} is not ready: ${ready}`);
 }
 

@@ -1,4 +1,5 @@
 import type { Rollout } from '../resource.js';
+import { ofCounted } from '../../runtime/counted.js';
 import type { ChildKind } from './child-status.js';
 import { rollUpChildren } from './children-rollup.js';
 import { waitFor, type Wait } from './deadline.js';
@@ -46,7 +47,7 @@ export function replicaStatus(
     details: { desired, replicas, updated, ready, available, settled, childCount: rollup.childCount, ...rules.details },
   };
   const waiting = (waitingFor: string): Wait => waitFor(waitingFor, context.previous, context.now);
-  const counts = `${available} of ${desired} replicas are available`;
+  const counts = `${ofCounted(available, desired, 'replica')} available`;
 
   if ((state.observedGeneration ?? 0) < (object.generation ?? 0)) {
     const message = `its controller has not seen generation ${object.generation ?? 0} yet`;

@@ -1,3 +1,4 @@
+import { counted } from '../../runtime/counted.js';
 import { waitFor } from './deadline.js';
 import { selectedPods, soonest, type ExtractContext, type StatusDraft } from './extract-context.js';
 import type { SlimOf } from './slim-object.js';
@@ -39,7 +40,7 @@ export function serviceStatus(service: SlimOf<'Service'>, context: ExtractContex
   if (serving === null || serving > 0) return { ...base, health: 'healthy' };
 
   const selected = standing?.length ?? 0;
-  const message = selected === 0 ? 'no pod matches its selector' : `none of its ${selected} pods is ready`;
+  const message = selected === 0 ? 'no pod matches its selector' : `none of its ${counted(selected, 'pod')} is ready`;
   if (hadReadyPods) return { ...base, health: 'degraded', reason: 'NoReadyPods', message };
   if (state.headless) return { ...base, health: 'healthy', reason: 'Headless', message: `${message} yet` };
   return pending(base, context, 'NoReadyPods', message, 'a first ready pod');

@@ -1,3 +1,4 @@
+import { counted } from '../../runtime/counted.js';
 import type { ExtractContext, StatusDraft } from './extract-context.js';
 import { replicaStatus } from './replica-status.js';
 import type { SlimOf } from './slim-object.js';
@@ -31,9 +32,12 @@ function noteOf(state: StatefulSetState): { reason: string; message: string } | 
   if (state.desired === 0) return { reason: 'ScaledToZero', message: 'is scaled to 0 replicas' };
   if (state.sameRevision) return null;
   return state.onDelete
-    ? { reason: 'UpdateOnDelete', message: `${state.updated} of ${state.desired} pods updated; others once deleted` }
+    ? {
+        reason: 'UpdateOnDelete',
+        message: `${state.updated} of ${counted(state.desired, 'pod')} updated; others once deleted`,
+      }
     : {
         reason: 'PartitionedUpdate',
-        message: `${state.updated} of ${state.desired} pods updated, as its partition allows`,
+        message: `${state.updated} of ${counted(state.desired, 'pod')} updated, as its partition allows`,
       };
 }

@@ -7,19 +7,15 @@ import { StopReason, isStop } from '../../runtime/stop-reason.js';
 import { WatchedClusters } from '../watched-clusters.js';
 import { type WatchersConfig, watchersConfig } from '../watchers.config.js';
 import { type HistoryNote, type Observation, judge } from './observation.js';
+import { OwedHistory } from './owed-history.js';
 import { ResourceChanges } from './resource-changes.js';
 import { ResourceHistoryRepository } from './resource-history.repository.js';
-import type { ResourceHistoryDocument } from './resource-history.schema.js';
 import type { ResourceDocument } from './resource.schema.js';
 import { type ResourceChange, ResourcesRepository } from './resources.repository.js';
 import { SightingWaiters } from './sighting-waiters.js';
 import { type TrackedResource, TrackedResources } from './tracked-resources.js';
 
-type HistoryEntry = Omit<ResourceHistoryDocument, '_id'>;
-
 const WRITES_IN_FLIGHT = 16;
-/** History entries of one resource that wait for a failing database; the oldest go first. */
-const MAX_OWED_HISTORY = 20;
 
 /**
  * Brings observations to the database, then to the bus. At most one observation of a resource waits, the latest; one of
@@ -31,7 +27,7 @@ export class StatusWriter {
   private readonly log = new Logger(StatusWriter.name);
   private readonly waiting = new Map<string, Observation>();
   private readonly writing = new Set<string>();
-  private readonly owedHistory = new Map<string, HistoryEntry[]>();
+  private readonly owedHistory: OwedHistory;
   private readonly uncertain = new Map<string, { readonly version: number; readonly note: HistoryNote }>();
   private readonly backoff: Backoff;
   private readonly abort = new AbortController();
@@ -42,16 +38,17 @@ export class StatusWriter {
 
   constructor(
     private readonly resources: ResourcesRepository,
-    private readonly history: ResourceHistoryRepository,
+    history: ResourceHistoryRepository,
     private readonly tracked: TrackedResources,
     private readonly changes: ResourceChanges,
     private readonly waiters: SightingWaiters,
     private readonly clusters: WatchedClusters,
-    @Inject(watchersConfig.token) private readonly config: WatchersConfig,
+    @Inject(watchersConfig.token) config: WatchersConfig,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(RANDOM) random: Random,
   ) {
     this.backoff = new Backoff({ baseMs: 500, maxMs: 30_000 }, random);
+    this.owedHistory = new OwedHistory(history, config);
   }
 
   /** Observations that are not in the database yet. */
@@ -153,7 +150,7 @@ export class StatusWriter {
 
   private async write(id: string, observation: Observation): Promise<void> {
     await this.settleUncertain(id);
-    await this.payHistory(id);
+    await this.owedHistory.pay(id);
     for (;;) {
       const resource = this.tracked.get(id);
       if (!resource) return;
@@ -170,10 +167,10 @@ export class StatusWriter {
       const note = verdict.type === 'changed' ? verdict.history : null;
       const stored = await this.store(id, document.version, change, note);
       if (stored) {
-        if (note) this.oweHistory(stored, note);
+        if (note) this.owedHistory.owe(stored, note);
         this.changes.publish(stored);
         if (verdict.type !== 'irrelevant') this.waiters.sighted(resource, observation);
-        await this.payHistory(id);
+        await this.owedHistory.pay(id);
         return;
       }
       if (!(await this.reread(id))) return;
@@ -203,7 +200,7 @@ export class StatusWriter {
     const document = this.tracked.get(id)?.document;
     const { version, note } = uncertain;
     const wasStored = document?.version === version && (document.reason === note.reason || note.reason === 'Recreated');
-    if (document && wasStored) this.oweHistory(document, note);
+    if (document && wasStored) this.owedHistory.owe(document, note);
   }
 
   /** After a lost race; false when there is nothing to write to any more. */
@@ -226,33 +223,6 @@ export class StatusWriter {
 
   private freshnessOf({ clusterId, kind, namespace }: ResourceDocument): ResourceDocument['freshness'] {
     return this.clusters.freshnessOf(clusterId.toString(), kind, namespace);
-  }
-
-  private oweHistory(stored: ResourceDocument, note: HistoryNote): void {
-    const id = stored._id.toString();
-    const owed = this.owedHistory.get(id) ?? [];
-    owed.push({
-      tenantId: stored.tenantId,
-      resourceId: stored._id,
-      at: stored.updatedAt,
-      uid: stored.uid,
-      health: stored.health,
-      previous: stored.previous,
-      rollout: stored.rollout,
-      reason: note.reason,
-      message: note.message,
-      resourceRevision: stored.version,
-      expiresAt: new Date(stored.updatedAt.getTime() + this.config.historyRetentionMs),
-    });
-    this.owedHistory.set(id, owed.slice(-MAX_OWED_HISTORY));
-  }
-
-  private async payHistory(id: string): Promise<void> {
-    for (let owed = this.owedHistory.get(id); owed?.[0]; owed = this.owedHistory.get(id)) {
-      await this.history.add(owed[0], this.config.historyPerResource);
-      owed.shift();
-      if (owed.length === 0) this.owedHistory.delete(id);
-    }
   }
 
   private now(): Date {

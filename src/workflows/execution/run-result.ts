@@ -1,3 +1,4 @@
+import { counted } from '../../runtime/counted.js';
 import type { RunNode, RunState } from '../workflow.js';
 import { isSuccess } from './run-plan.js';
 
@@ -19,5 +20,5 @@ export function runResult(
 function describe(some: readonly RunNode[], count: number): string {
   const named = some.slice(0, MAX_NAMED).map(({ nodeId, outcome }) => `${nodeId} (${outcome})`);
   const more = some.length > MAX_NAMED ? ', …' : '';
-  return `${some.length} of ${count} nodes: ${named.join(', ')}${more}`;
+  return `${some.length} of ${counted(count, 'node')}: ${named.join(', ')}${more}`;
 }

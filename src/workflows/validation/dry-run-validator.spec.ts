@@ -52,7 +52,7 @@ describe('the validator by dry run', () => {
 
   it('sends each manifest as a run does, and stores nothing', async () => {
     const workflow = workflowOf(settings, web, node('password', secret('password', { value: 'canary-1' })));
-    expect(await validate(workflow)).toEqual({ summary: '3 of 3 manifests tried', problems: [] });
+    expect(await validate(workflow)).toEqual({ summary: '3 of 3 manifests tried', problems: [], isSkipped: false });
     expect(server.objects.paths()).toEqual([]);
     for (const { query } of patches()) {
       expect(query).toEqual({ fieldManager: 'crowsnest', dryRun: 'All', fieldValidation: 'Strict' });
@@ -90,7 +90,7 @@ describe('the validator by dry run', () => {
     const workflow = workflowOf(settings);
     const foreign = secrets.seal(storedWorkflow(), [node('password', secret('password', { value: 'x' }))]).nodes;
     const finding = await validate({ ...workflow, nodes: [...workflow.nodes, ...foreign] });
-    expect(finding).toEqual({ summary: '0 of 2 manifests tried', problems: [] });
+    expect(finding).toEqual({ summary: '0 of 2 manifests tried', problems: [], isSkipped: true });
     expect(patches()).toEqual([]);
   });
 
@@ -183,7 +183,7 @@ describe('the validator by dry run', () => {
       if (method === 'PATCH' && ++looks === 1)
         server.objects.edit(SETTINGS, { manager: 'x', labels: ownLabels(workflow) });
     };
-    expect(await validate(workflow)).toMatchObject({ summary: '1 of 1 manifests tried', problems: [] });
+    expect(await validate(workflow)).toMatchObject({ summary: '1 of 1 manifest tried', problems: [] });
     expect(looks).toBe(2);
     refuse(refusal('conflict', 409, 'Conflict'));
     expect((await validate(workflow)).problems).toMatchObject([{ severity: 'warning', nodeId: 'settings' }]);

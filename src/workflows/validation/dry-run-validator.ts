@@ -10,6 +10,7 @@ import {
   KubernetesApis,
   type ObjectReference,
 } from '../../kubernetes/index.js';
+import { counted } from '../../runtime/counted.js';
 import { describeObject } from '../execution/node-report.js';
 import { desiredManifest, isOwnedBy, scalersOf, setsReplicas } from '../execution/object-owner.js';
 import { objectOf } from '../inventory/inventory-entry.js';
@@ -51,8 +52,8 @@ export class DryRunValidator implements Validator {
           return this.failed(api, run, error, ended);
         }
       });
-      const summary = `${tried} of ${workflow.nodes.length} manifests tried`;
-      return { summary, problems: withoutRepeats(problems) };
+      const summary = `${tried} of ${counted(workflow.nodes.length, 'manifest')} tried`;
+      return { summary, problems: withoutRepeats(problems), isSkipped: tried === 0 };
     });
   }
 

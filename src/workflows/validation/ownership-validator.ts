@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { SYSTEM_SCOPE } from '../../auth/principal.js';
 import { DatabaseConnection } from '../../database/index.js';
 import { findKind, getMetadata, KubernetesApiError, KubernetesApis, type ObjectMeta } from '../../kubernetes/index.js';
+import { counted } from '../../runtime/counted.js';
 import { describeObject } from '../execution/node-report.js';
 import { foreignManagers, isOwnedBy } from '../execution/object-owner.js';
 import { type InventoryEntry, objectOf } from '../inventory/inventory-entry.js';
@@ -44,7 +45,7 @@ export class OwnershipValidator implements Validator {
           return [warningProblem(`not allowed to look whose ${label} is`, { nodeId: node.id, hint: SEE_RIGHTS })];
         }
       });
-      return { summary: `${workflow.nodes.length} objects`, problems };
+      return { summary: counted(workflow.nodes.length, 'object'), problems };
     });
     return { ...looked, problems: [...held.values(), ...looked.problems] };
   }

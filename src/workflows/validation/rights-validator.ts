@@ -6,6 +6,7 @@ import {
   KubernetesApis,
   ownUserName,
 } from '../../kubernetes/index.js';
+import { counted } from '../../runtime/counted.js';
 import { askingCluster, type ClusterApis, inParallel } from './asking-cluster.js';
 import { warningProblem } from './problem.js';
 import { requiredRights, type RequiredRights, type Verb, VERBS } from './required-rights.js';
@@ -48,7 +49,8 @@ export class RightsValidator implements Validator {
         return verbs.length === 0 ? [] : [{ rights, verbs }];
       });
       const user = missing.length === 0 ? undefined : await ownUserName(api, signal);
-      const summary = `${asked.length} rights on ${required.length} kinds in namespace ${namespace}`;
+      const rights = counted(asked.length, 'right');
+      const summary = `${rights} on ${counted(required.length, 'kind')} in namespace ${namespace}`;
       return { summary, problems: missing.map((each) => problemOf(each, namespace, user)) };
     });
   }

@@ -35,6 +35,29 @@ describe('the validator of the schema', () => {
     expect(await problemsOf({ nodes: everyKind().map(({ id, manifest }) => node(id, manifest)) })).toEqual([]);
   });
 
+  it.each(['archiving', 'archived'] as const)(
+    'tells of a workflow that is %s that it cannot be executed',
+    async (state) => {
+      const nodes = [node('a', configMap('a'))];
+      const [problem, ...more] = await problemsOf({ nodes, state });
+      expect(problem).toMatchObject({
+        severity: 'error',
+        nodeId: null,
+        message: expect.stringContaining(`is ${state}`),
+      });
+      expect(more).toEqual([]);
+    },
+  );
+
+  it('counts one edge as one', async () => {
+    const workflow = { ...storedWorkflow(), nodes: [node('a', configMap('a')), node('b', configMap('b'))] };
+    const { summary } = await new SchemaValidator(secrets).validate({
+      workflow: { ...workflow, edges: edges('a -> b') },
+      timeoutMs: TIMEOUT_MS,
+    });
+    expect(summary).toBe('2 nodes, 1 edge');
+  });
+
   it('tells broken rules with node and path', async () => {
     const nodes = [node('a', configMap('a')), node('b', { ...configMap('b'), apiVersion: 'v2' })];
     const problems = await problemsOf({ nodes, edges: edges('a -> b', 'b -> nowhere') });

@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { formatPath } from '../../http/issues.js';
+import { counted } from '../../runtime/counted.js';
 import { checkDefinition } from '../definition/definition-rules.js';
 import type { Violation } from '../definition/violation.js';
-import type { StoredWorkflow } from '../workflow.js';
+import type { StoredWorkflow, WorkflowState } from '../workflow.js';
 import { maskSecrets, WorkflowSecrets } from '../workflow-secrets.js';
 import { endlessWaits } from './endless-waits.js';
 import { errorProblem } from './problem.js';
@@ -17,13 +18,13 @@ export class SchemaValidator implements Validator {
   constructor(private readonly secrets: WorkflowSecrets) {}
 
   validate({ workflow }: ValidateWorkflow): Promise<Finding> {
-    const { nodes, edges, namespace } = workflow;
+    const { nodes, edges, namespace, state } = workflow;
     const violations = checkDefinition({ namespace, edges, nodes: nodes.map(maskSecrets) });
     const broken = violations.map((violation) => problemOf(violation, workflow));
-    const problems = [...broken, ...this.unreadableSecrets(workflow)];
+    const problems = [...notActive(state), ...broken, ...this.unreadableSecrets(workflow)];
     // What is built on the shape of a definition is worth a word only when that holds.
     if (broken.length === 0) problems.push(...endlessWaits(workflow), ...unmetSelectors(workflow));
-    return Promise.resolve({ summary: `${nodes.length} nodes, ${edges.length} edges`, problems });
+    return Promise.resolve({ summary: `${counted(nodes.length, 'node')}, ${counted(edges.length, 'edge')}`, problems });
   }
 
   private unreadableSecrets(workflow: StoredWorkflow): Problem[] {
@@ -39,6 +40,13 @@ export class SchemaValidator implements Validator {
       }
     });
   }
+}
+
+/** An execution is refused, whatever the definition. */
+function notActive(state: WorkflowState): Problem[] {
+  if (state === 'active') return [];
+  const hint = state === 'archived' ? 'restore it to execute it' : 'wait until it is archived, then restore it';
+  return [errorProblem(`the workflow is ${state}: it cannot be executed`, { hint })];
 }
 
 function problemOf({ path, message }: Violation, { nodes }: StoredWorkflow): Problem {

@@ -1,11 +1,11 @@
 import type { Answer, Finding, Problem, ValidatorName } from './validator.js';
 
-export const VERDICTS = ['passed', 'warning', 'failed', 'unanswered', 'error'] as const;
+export const VERDICTS = ['passed', 'warning', 'failed', 'skipped', 'unanswered', 'error'] as const;
 
 /** One validator's word. */
-export interface ValidatorVerdict extends Finding {
+export interface ValidatorVerdict extends Pick<Finding, 'summary' | 'problems'> {
   readonly validator: ValidatorName;
-  /** By its worst problem; `unanswered`: not in time; `error`: it broke, for reasons of ours. */
+  /** By its worst problem; `skipped`: nothing to judge, for a reason that another one tells; `unanswered`: not in time; `error`: it broke, for reasons of ours. */
   readonly verdict: (typeof VERDICTS)[number];
   /** null when it has not answered. */
   readonly durationMs: number | null;
@@ -22,8 +22,9 @@ export interface ValidationReport {
   readonly verdicts: readonly ValidatorVerdict[];
 }
 
-export function answered(validator: ValidatorName, { durationMs, summary, problems }: Answer): ValidatorVerdict {
-  return { validator, verdict: verdictOf(problems), durationMs, summary, problems };
+export function answered(validator: ValidatorName, answer: Answer): ValidatorVerdict {
+  const { durationMs, summary, problems } = answer;
+  return { validator, verdict: verdictOf(answer), durationMs, summary, problems };
 }
 
 export function withoutAnswer(
@@ -35,10 +36,10 @@ export function withoutAnswer(
 }
 
 export function isValid(verdicts: readonly ValidatorVerdict[]): boolean {
-  return verdicts.every(({ verdict }) => verdict === 'passed' || verdict === 'warning');
+  return verdicts.every(({ verdict }) => verdict === 'passed' || verdict === 'warning' || verdict === 'skipped');
 }
 
-function verdictOf(problems: readonly Problem[]): 'passed' | 'warning' | 'failed' {
-  if (problems.length === 0) return 'passed';
+function verdictOf({ problems, isSkipped = false }: Finding): 'passed' | 'warning' | 'failed' | 'skipped' {
+  if (problems.length === 0) return isSkipped ? 'skipped' : 'passed';
   return problems.some(({ severity }) => severity === 'error') ? 'failed' : 'warning';
 }

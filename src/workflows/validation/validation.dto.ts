@@ -47,8 +47,8 @@ const VerdictAnswer = z
     validator: z.enum(VALIDATOR_NAMES),
     verdict: z.enum(VERDICTS).meta({
       description:
-        'By the worst problem: `passed`, `warning`, `failed`. `unanswered`: not within the timeout; `error`: the ' +
-        'validator itself broke.',
+        'By the worst problem: `passed`, `warning`, `failed`. `skipped`: it had nothing to judge, for a reason that ' +
+        'another one tells; `unanswered`: not within the timeout; `error`: the validator itself broke.',
     }),
     durationMs: durationMs.nullable(),
     summary: z.string().nullable().meta({ description: 'What was looked at.' }),
@@ -80,7 +80,7 @@ export const ValidationAnswer = z
       durationMs: 84,
       version: 3,
       verdicts: [
-        passed('schema', 1, '2 nodes, 1 edges'),
+        passed('schema', 1, '2 nodes, 1 edge'),
         passed('reachability', 4, 'Kubernetes v1.36.3'),
         {
           validator: 'rights',

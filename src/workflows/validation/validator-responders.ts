@@ -35,8 +35,8 @@ export class ValidatorResponders {
 function respondWith(bus: Pick<EventBus, 'respond'>, clock: Clock, validator: Validator): void {
   bus.respond('workflow.validate', validator.name, async (request, signal): Promise<Answer> => {
     const began = clock.monotonic();
-    const { summary, problems } = await validator.validate(request, signal);
-    return { summary, problems: bounded(problems), durationMs: Math.round(clock.monotonic() - began) };
+    const { problems, ...finding } = await validator.validate(request, signal);
+    return { ...finding, problems: bounded(problems), durationMs: Math.round(clock.monotonic() - began) };
   });
 }
 

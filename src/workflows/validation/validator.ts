@@ -21,6 +21,8 @@ export interface Finding {
   /** What was looked at, in a few words; null when nothing was. */
   readonly summary: string | null;
   readonly problems: readonly Problem[];
+  /** Nothing could be judged, for a reason that another validator tells. */
+  readonly isSkipped?: boolean;
 }
 
 /** The question that every validator gets. */

@@ -86,6 +86,15 @@ describe('the validation of a workflow', () => {
     expect(report.verdicts[2]?.problems.map(({ severity }) => severity)).toEqual(['error', 'warning']);
   });
 
+  it('tells of a validator that had nothing to judge that it was skipped, not that all is well', async () => {
+    judges.set('dry-run', () => Promise.resolve({ summary: '0 of 2 manifests tried', problems: [], isSkipped: true }));
+    judges.set('rights', () => Promise.resolve({ summary: null, problems: [warningProblem('w')], isSkipped: true }));
+    const report = await validate();
+    expect(verdictsOf(report)).toMatchObject({ rights: 'warning', 'dry-run': 'skipped' });
+    expect(report.valid).toBe(true);
+    expect(report.verdicts.at(-1)).not.toHaveProperty('isSkipped');
+  });
+
   it('is valid with warnings alone', async () => {
     judges.set('schema', () => Promise.resolve({ summary: null, problems: [warningProblem('w')] }));
     expect((await validate()).valid).toBe(true);
@@ -169,6 +178,15 @@ describe('the validation of a workflow', () => {
     expect((await validate()).valid).toBe(true);
     readiness.state = 'draining';
     await expect(validate()).rejects.toMatchObject({ code: 'service.draining' });
+  });
+
+  it('tells one that is in progress when the service drains that it does', async () => {
+    for (const name of VALIDATOR_NAMES) judges.set(name, never);
+    const asked = Promise.allSettled([validate()]);
+    await asking();
+    readiness.state = 'draining';
+    await bus.stop(AbortSignal.abort());
+    expect(await asked).toMatchObject([{ status: 'rejected', reason: { code: 'service.draining', status: 503 } }]);
   });
 
   it('knows only workflows of the tenant, archived ones too', async () => {

@@ -39,11 +39,7 @@ export class WorkflowValidation {
    * event bus does not run; the signal's reason.
    */
   async validate(scope: Scope, workflowId: string, options: ValidateOptions): Promise<ValidationReport> {
-    if (this.readiness.state === 'draining') {
-      throw new AppError('service.draining', 'the service is shutting down; try again when it is back', {
-        headers: { 'Retry-After': '10' },
-      });
-    }
+    this.refuseDraining();
     const workflow = await this.workflows.find(scope, workflowId);
     if (workflow === null) throw AppError.notFound('workflow');
     this.takePlace(workflow.id);
@@ -70,9 +66,17 @@ export class WorkflowValidation {
       return { valid: isValid(verdicts), checkedAt, durationMs, version: workflow.version, verdicts };
     } catch (error) {
       if (!(error instanceof EventBusPaused)) throw error;
+      this.refuseDraining();
       const detail = 'the validators cannot be asked, because the event bus does not run; try again in a moment';
       throw new AppError('service.unavailable', detail, { headers: { 'Retry-After': '2' }, cause: error });
     }
+  }
+
+  private refuseDraining(): void {
+    if (this.readiness.state !== 'draining') return;
+    throw new AppError('service.draining', 'the service is shutting down; try again when it is back', {
+      headers: { 'Retry-After': '10' },
+    });
   }
 
   private broken(validator: ValidatorName, { id }: StoredWorkflow, error: unknown): ValidatorVerdict {

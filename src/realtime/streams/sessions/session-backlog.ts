@@ -82,8 +82,9 @@ export class SessionBacklog {
   }
 
   private *unread(sequence: number): Generator<ChannelEvent> {
-    for (const { channel, since } of this.readers) {
-      for (const event of channel.log.after(Math.max(sequence, since))) if (event.coveredBy > since) yield event;
+    for (const reader of this.readers) {
+      const { channel, since } = reader;
+      for (const event of channel.log.after(Math.max(sequence, since))) if (reader.needs(event)) yield event;
     }
   }
 }

@@ -81,10 +81,7 @@ export class SseSession {
   resume(sequence: number): void {
     this.place = sequence;
     this.exemptUpTo = this.context.sequence();
-    for (const reader of this.readers) {
-      reader.since = sequence;
-      reader.isComplete = reader.channel.isFinalAt(sequence);
-    }
+    for (const reader of this.readers) reader.resume(sequence);
     this.pump();
   }
 

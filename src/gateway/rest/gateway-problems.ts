@@ -1,0 +1,62 @@
+import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor } from '@nestjs/common';
+import { Code, ConnectError } from '@connectrpc/connect';
+import type { Request } from 'express';
+import { type Observable, catchError, throwError } from 'rxjs';
+import { AppError, type FieldError } from '../../errors/app-error.js';
+import type { ErrorCode } from '../../errors/error-codes.js';
+import { BadRequestSchema } from '../gen/google/rpc/error_details_pb.js';
+import { AmbiguousId } from '../routing/owner-error.js';
+import { isUndecided } from '../runs/run-command-error.js';
+
+const CODES: Readonly<Partial<Record<Code, ErrorCode>>> = {
+  [Code.NotFound]: 'resource.not_found',
+  [Code.FailedPrecondition]: 'gateway.refused',
+  [Code.Aborted]: 'gateway.refused',
+  [Code.AlreadyExists]: 'gateway.refused',
+  [Code.PermissionDenied]: 'gateway.refused',
+  [Code.Unimplemented]: 'gateway.unimplemented',
+  [Code.Unavailable]: 'gateway.subsystem_unavailable',
+  [Code.DeadlineExceeded]: 'gateway.subsystem_timeout',
+};
+
+/** The error of an answer as REST tells it. */
+export function problemOfAnswer(error: ConnectError, isMutation: boolean): AppError {
+  const { code, rawMessage, cause } = error;
+  if (code === Code.InvalidArgument || code === Code.OutOfRange) return invalid(error);
+  if (isMutation && isUndecided(error)) return new AppError('gateway.outcome_unknown', rawMessage, { cause: error });
+  if (cause instanceof AmbiguousId) return new AppError('gateway.ambiguous_id', rawMessage, { cause: error });
+  return new AppError(CODES[code] ?? 'gateway.subsystem_failed', rawMessage, { cause: error });
+}
+
+function invalid(error: ConnectError): AppError {
+  const violations = error.findDetails(BadRequestSchema).flatMap(({ fieldViolations }) => fieldViolations);
+  const errors = violations.map(({ field, description }): FieldError => ({
+    path: restPath(field),
+    message: description,
+  }));
+  // What a subsystem refuses it does not place.
+  return AppError.invalid(errors.length > 0 ? errors : [{ path: '', message: error.rawMessage }]);
+}
+
+/** A field of a message as the route calls it: `pagination.limit` is `limit`, and what the path names is `id`. */
+function restPath(field: string): string {
+  const path = field
+    .replace(/^(?:pagination|filter|time_range)\./, '')
+    .replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+  return path === 'runId' || path === 'workflowId' || path === 'traceId' ? 'id' : path;
+}
+
+/** Turns errors of the engine into problems; inside of what tells the audit log, which names their codes. */
+@Injectable()
+export class GatewayProblems implements NestInterceptor {
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    const { method } = context.switchToHttp().getRequest<Request>();
+    return next
+      .handle()
+      .pipe(
+        catchError((error: unknown) =>
+          throwError(() => (error instanceof ConnectError ? problemOfAnswer(error, method !== 'GET') : error)),
+        ),
+      );
+  }
+}
