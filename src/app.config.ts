@@ -8,7 +8,7 @@ import { controllersConfig } from './controllers/index.js';
 import { databaseConfig } from './database/index.js';
 import { egressConfig } from './egress/index.js';
 import { gatewayConfig } from './gateway/index.js';
-import { type HttpConfig, httpConfig } from './http/index.js';
+import { type HttpConfig, httpConfig, tlsProblems } from './http/index.js';
 import { type JobsConfig, jobsConfig, jobsProblems } from './jobs/index.js';
 import { type LeaderElectionConfig, leaderElectionConfig, leaderElectionProblems } from './leader-election/index.js';
 import { lifecycleConfig } from './lifecycle/index.js';
@@ -67,6 +67,7 @@ function crossProblems(loaded: LoadedConfig, random: Random): string[] {
   const names = (apiKeys ?? []).map((key) => key.name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) problems.push(`CROWSNEST_API_KEYS: the name ${twice} stands twice`);
+  problems.push(...tlsProblems(slice<HttpConfig>(loaded, httpConfig)));
   problems.push(...leaderElectionProblems(slice<LeaderElectionConfig>(loaded, leaderElectionConfig)));
   problems.push(...agentsProblems(slice<AgentsConfig>(loaded, agentsConfig)));
   const tenants = slice<TenantsConfig>(loaded, tenantsConfig);
