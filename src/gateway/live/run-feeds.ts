@@ -11,8 +11,8 @@ import { RunPoll } from './run-poll.js';
 /** A part in what one subsystem tells. */
 export interface RunSubscription {
   readonly feed: RunFeed;
-  /** The first one that left closes the subsystem's stream. */
-  leave(): void;
+  /** The last one that leaves closes the stream of the subsystem. */
+  readonly leave: () => void;
 }
 
 /** The feeds that somebody watches: however many do, at most two of each subsystem, with and without a snapshot. */

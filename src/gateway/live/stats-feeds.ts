@@ -7,7 +7,7 @@ import type { UpstreamContext } from './upstream.js';
 
 export interface StatsSubscription {
   readonly feed: StatsFeed;
-  leave(): void;
+  readonly leave: () => void;
 }
 
 /** The figures that somebody watches: one stream of a subsystem for all who do at the same interval. */
