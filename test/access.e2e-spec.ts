@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { ApiClient, eventually } from './support/api-client.js';
+import { FlowWatchSubsystem } from './support/flowwatch-subsystem.js';
 import { configMap } from './support/manifests.js';
 import { describeRealCluster } from './support/real-cluster.js';
 import { Service } from './support/service.js';
@@ -42,6 +43,8 @@ interface Expectation {
   /** Names stored objects that are of one tenant, as `path` does. */
   readonly query?: (ids: Ids) => string;
   readonly body?: (ids: Ids) => unknown;
+  /** Of the query, if it has to have some. */
+  readonly parameters?: string;
   /** Only for callers of all tenants. */
   readonly ofAllTenants?: boolean;
   /** Of a call that is allowed; 200 if absent. */
@@ -57,6 +60,9 @@ const definition = (ids: Ids) => ({
   nodes: [{ id: 'settings', manifest: configMap('settings') }],
 });
 const access = { token: { server: 'https://127.0.0.1:1', token: 'not-a-real-token' } };
+
+/** Of the subsystem that stands behind the gateway. */
+const RUN = 'billing-run-00001';
 
 /** What every route asks. A route that is not here fails the test, so that none is added without a thought. */
 const ROUTES: Record<string, Expectation> = {
@@ -148,6 +154,39 @@ const ROUTES: Record<string, Expectation> = {
   'GET /api/v1/gateway/subsystems/{id}': { role: 'viewer', path: (ids) => ids.subsystem },
   'DELETE /api/v1/gateway/subsystems/{id}': { role: 'operator', path: (ids) => ids.subsystem },
   'POST /api/v1/gateway/subsystems/{id}/mark-stale': { role: 'operator', path: (ids) => ids.subsystem },
+  'GET /api/v1/gateway/capabilities': { role: 'viewer' },
+  'GET /api/v1/gateway/workflows': { role: 'viewer' },
+  'GET /api/v1/gateway/workflows/{id}': { role: 'viewer', path: () => 'billing-nightly' },
+  'GET /api/v1/gateway/workflows/{id}/graph': { role: 'viewer', path: () => 'billing-nightly' },
+  'GET /api/v1/gateway/traces/{id}': { role: 'viewer', path: () => 'trace-1' },
+  'GET /api/v1/gateway/runs': { role: 'viewer' },
+  'GET /api/v1/gateway/runs/{id}': { role: 'viewer', path: () => RUN },
+  'GET /api/v1/gateway/runs/{id}/steps': { role: 'viewer', path: () => RUN },
+  'GET /api/v1/gateway/runs/{id}/timeline': { role: 'viewer', path: () => RUN },
+  'GET /api/v1/gateway/runs/{id}/logs': { role: 'viewer', path: () => RUN },
+  'POST /api/v1/gateway/runs/{id}/retry': { role: 'operator', path: () => RUN },
+  'POST /api/v1/gateway/runs/{id}/retry-from-step': {
+    role: 'operator',
+    path: () => RUN,
+    body: () => ({ stepName: 'charge' }),
+  },
+  'POST /api/v1/gateway/runs/{id}/cancel': { role: 'operator', path: () => RUN },
+  'POST /api/v1/gateway/runs/{id}/pause': { role: 'operator', path: () => RUN },
+  'POST /api/v1/gateway/runs/{id}/resume': { role: 'operator', path: () => RUN },
+  'POST /api/v1/gateway/runs/{id}/skip-step': {
+    role: 'operator',
+    path: () => RUN,
+    body: () => ({ stepName: 'charge' }),
+  },
+  'POST /api/v1/gateway/runs/bulk-retry': { role: 'operator', body: () => ({ runIds: [RUN] }) },
+  'POST /api/v1/gateway/runs/bulk-cancel': { role: 'operator', body: () => ({ runIds: [RUN] }) },
+  'GET /api/v1/gateway/search': { role: 'viewer', parameters: 'query=order' },
+  'GET /api/v1/gateway/search/suggest': { role: 'viewer', parameters: 'field=workflow' },
+  'GET /api/v1/gateway/analytics/throughput': { role: 'viewer' },
+  'GET /api/v1/gateway/analytics/latency': { role: 'viewer' },
+  'GET /api/v1/gateway/analytics/failure-rate': { role: 'viewer' },
+  'GET /api/v1/gateway/analytics/step-duration': { role: 'viewer' },
+  'GET /api/v1/gateway/analytics/step-heatmap': { role: 'viewer' },
   'GET /api/v1/audit-logs': { role: 'admin' },
   'GET /api/v1/audit-logs/verify': { role: 'admin' },
   'GET /api/v1/diagnostics/events': { role: 'admin' },
@@ -169,6 +208,7 @@ const ROUTES: Record<string, Expectation> = {
 
 describeRealCluster('access', (cluster) => {
   let service: Service;
+  let flowWatch: FlowWatchSubsystem;
   let clients: Record<PrincipalName | 'nobody' | 'wrong', ApiClient>;
   let ids: Ids;
   let documented: string[];
@@ -208,8 +248,13 @@ describeRealCluster('access', (cluster) => {
     const tenant = await clients.everywhere.must('POST', '/tenants', { body: { name: 'team-a' } });
     made.tenant = String(tenant['id']);
     made.job = String((await admin.must('POST', '/jobs', { body: { type: 'scan' } }))['id']);
-    const subsystem = { id: 'billing', endpoint: 'http://127.0.0.1:1' };
+    flowWatch = await new FlowWatchSubsystem({ id: 'billing' }).start();
+    const subsystem = { id: 'billing', endpoint: flowWatch.endpoint };
     made.subsystem = String((await admin.must('POST', '/gateway/subsystems', { body: subsystem }))['id']);
+    await eventually(
+      () => admin.must('GET', '/gateway/subsystems/billing'),
+      ({ state }) => state === 'connected',
+    );
     const apiKey = await admin.must('POST', '/api-keys', { body: { name: 'first', role: 'viewer' } });
     made.apiKey = String(apiKey['id']);
     const bootstrapToken = await admin.must('POST', '/bootstrap-tokens', { body: {} });
@@ -235,7 +280,10 @@ describeRealCluster('access', (cluster) => {
     ids = made;
   }, 90_000);
 
-  afterAll(() => service.dispose());
+  afterAll(async () => {
+    await service.dispose();
+    await flowWatch.stop();
+  });
 
   async function call(client: ApiClient, route: string): Promise<number> {
     const [method = '', template = ''] = route.split(' ');
@@ -250,7 +298,10 @@ describeRealCluster('access', (cluster) => {
       .replace('{runId}', ids.run)
       .replace('{name}', 'job-recovery');
     const isStream = method === 'GET' && path.startsWith('/streams') && !path.endsWith('stats');
-    const query = [expectation?.query?.(ids) ?? '', isStream ? 'duration=10ms' : ''].filter(Boolean).join('&');
+    const { parameters = '' } = expectation ?? {};
+    const query = [expectation?.query?.(ids) ?? '', parameters, isStream ? 'duration=10ms' : '']
+      .filter(Boolean)
+      .join('&');
     const body = expectation?.body?.(ids);
     const answer = await client.call(method, `${path}?${query}`, body === undefined ? {} : { body });
     return answer.status;
@@ -293,6 +344,8 @@ describeRealCluster('access', (cluster) => {
       '/api-keys',
       '/bootstrap-tokens',
       '/gateway/subsystems',
+      '/gateway/workflows',
+      '/gateway/runs',
     ]) {
       const { body } = await clients.stranger.call<{ items: unknown[] }>('GET', list);
       expect([list, body.items]).toEqual([list, []]);
