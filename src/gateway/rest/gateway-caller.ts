@@ -3,20 +3,27 @@ import type { Request, Response } from 'express';
 import type { AuthenticatedRequest } from '../../auth/access.decorators.js';
 import type { Caller } from '../routing/caller.js';
 
+type HttpRequest = AuthenticatedRequest & Pick<Request, 'method' | 'get'>;
+type HttpResponse = Pick<Response, 'once' | 'writableFinished'>;
+
+/** @throws Error if the route is public. */
+export function callerOf(request: HttpRequest, response: HttpResponse): Caller {
+  const { principal, method } = request;
+  if (!principal) throw new Error('a public route has no principal');
+  const left = new AbortController();
+  const { signal } = left;
+  if (method !== 'GET') return { principal, signal, idempotencyKey: request.get('idempotency-key') };
+  response.once('close', () => {
+    if (!response.writableFinished) left.abort();
+  });
+  return { principal, signal };
+}
+
 /**
  * Who asks the engine over REST. A read ends with its client; a mutation is carried through although the client left,
  * since its answer is kept for those that repeat it under its `Idempotency-Key`.
  */
 export const GatewayCaller = createParamDecorator((_: unknown, context: ExecutionContext): Caller => {
-  const request = context.switchToHttp().getRequest<Request & AuthenticatedRequest>();
-  const response = context.switchToHttp().getResponse<Response>();
-  const { principal } = request;
-  if (!principal) throw new Error('a public route has no principal');
-  const left = new AbortController();
-  if (request.method !== 'GET')
-    return { principal, signal: left.signal, idempotencyKey: request.get('idempotency-key') };
-  response.once('close', () => {
-    if (!response.writableFinished) left.abort();
-  });
-  return { principal, signal: left.signal };
+  const http = context.switchToHttp();
+  return callerOf(http.getRequest<HttpRequest>(), http.getResponse<HttpResponse>());
 });
