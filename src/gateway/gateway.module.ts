@@ -33,6 +33,8 @@ import { GatewayRunsController } from './rest/gateway-runs.controller.js';
 import { GatewayWorkflowsController } from './rest/gateway-workflows.controller.js';
 import { RunCommandsController } from './rest/run-commands.controller.js';
 import { SearchController } from './rest/search.controller.js';
+import { RunStreams } from './rest/run-streams.js';
+import { RunStreamsController } from './rest/run-streams.controller.js';
 import { SubsystemsController } from './rest/subsystems.controller.js';
 import { CachedRunOwners } from './routing/cached-run-owners.js';
 import { RUN_OWNERS } from './routing/run-owners.js';
@@ -94,6 +96,7 @@ const answers = [
   RunFeeds,
   RunList,
   RunReads,
+  RunStreams,
   SearchAnswers,
   SearchDirectory,
   SearchResults,
@@ -131,6 +134,7 @@ const rpc = [
 @Module({
   imports: [AuditModule, AuthModule, TenantsModule],
   controllers: [
+    RunStreamsController,
     SubsystemsController,
     GatewayWorkflowsController,
     GatewayRunsController,
@@ -147,10 +151,13 @@ export class GatewayModule {
     announcer: SubsystemAnnouncer,
     registryRunnable: RegistryRunnable,
     rpcServer: RpcServer,
+    runStreams: RunStreams,
   ) {
     announcer.register();
+    runStreams.register();
     // Stopped first, while registration streams still carry the request to leave.
     lifecycle.register('monitors', registryRunnable);
     lifecycle.register('streams', rpcServer);
+    lifecycle.register('streams', runStreams);
   }
 }

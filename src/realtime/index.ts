@@ -11,5 +11,9 @@ export { EventBusPaused, type RequestOptions, type RespondOptions } from './bus/
 export type { EndReason, OverflowPolicy, SubscribeOptions, Subscription } from './bus/subscribe-options.js';
 export { type RealtimeConfig, realtimeConfig } from './realtime.config.js';
 export { RealtimeModule } from './realtime.module.js';
+export { ApiEventStream } from './streams/api-event-stream.js';
 export { SseBroadcaster, type StreamStats } from './streams/sse-broadcaster.js';
+export { type StreamQuery, StreamRequests } from './streams/stream-requests.js';
+export { streamQuery } from './streams/streams.dto.js';
+export { StreamProblemFilter } from './streams/streams.filter.js';
 export type { StreamEventName, StreamItem, StreamTopic } from './streams/stream-topic.js';

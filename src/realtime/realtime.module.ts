@@ -10,6 +10,7 @@ import { DiagnosticsController } from './diagnostics/diagnostics.controller.js';
 import { RealtimeMetrics } from './realtime.metrics.js';
 import { RealtimeRunnable } from './realtime.runnable.js';
 import { SseBroadcaster } from './streams/sse-broadcaster.js';
+import { StreamRequests } from './streams/stream-requests.js';
 import { StreamRevocations } from './streams/stream-revocations.js';
 import { StreamsController } from './streams/streams.controller.js';
 import { streamTicketSchema } from './tickets/stream-ticket.schema.js';
@@ -38,9 +39,11 @@ import { TicketStreams } from './tickets/ticket-streams.js';
     StreamTicketsRepository,
     StreamTicketsService,
     TicketStreams,
+    StreamRequests,
     StreamRevocations,
   ],
-  exports: [EventBus, SseBroadcaster],
+  // With what routes of other rooms need that are event streams too.
+  exports: [EventBus, SseBroadcaster, StreamRequests, TicketStreams],
 })
 export class RealtimeModule {
   constructor(

@@ -24,7 +24,6 @@ import { type OwnedRun, type RunOwners, RUN_OWNERS } from '../routing/run-owners
 import { shownId } from '../routing/shown-id.js';
 import { WorkflowOwners } from '../routing/workflow-owners.js';
 import { mapFeed } from './map-feed.js';
-import type { RunChange } from './run-change.js';
 import { RunDetailFeed } from './run-detail-feed.js';
 import { RunFanIn } from './run-fan-in.js';
 import { RunFeeds } from './run-feeds.js';
@@ -51,12 +50,20 @@ export class LiveAnswers implements Answers<typeof StreamService> {
 
   /** @throws ConnectError `invalid_argument`; what waits for a slow reader is bounded: `resource_exhausted` */
   watchRuns(caller: Caller, request: WatchRunsRequest): Feed<RunEvent> {
-    return mapFeed(this.watchChanges(caller, request), (change) => change.decoded(caller.principal));
+    return mapFeed(this.changes(caller, request), (change) => change.decoded(caller.principal));
   }
 
   /** For clients that take the wire form as it is. */
   watchRunsUndecoded(caller: Caller, request: WatchRunsRequest): Feed<UndecodedRunEvent> {
-    return mapFeed(this.watchChanges(caller, request), (change) => change.undecoded(caller.principal));
+    return mapFeed(this.changes(caller, request), (change) => change.undecoded(caller.principal));
+  }
+
+  /** The same before it is made into messages. */
+  changes(caller: Caller, request: WatchRunsRequest): RunFanIn {
+    requireRunWatch(request);
+    const filter = new RunWatchFilter(caller.principal, request, this.workflowOwners);
+    const options = { caller, watch: request, withSnapshot: request.includeInitialSnapshot, filter };
+    return new RunFanIn(options, this.directory, this.runFeeds);
   }
 
   /** Errors as of `RunOwners.find`, then those of the owner. */
@@ -74,13 +81,6 @@ export class LiveAnswers implements Answers<typeof StreamService> {
     }
     const options = { caller, intervalSeconds: intervalSeconds || DEFAULT_INTERVAL_S };
     return new StatsFanIn(options, this.directory, this.statsFeeds, this.clock);
-  }
-
-  private watchChanges(caller: Caller, request: WatchRunsRequest): Feed<RunChange> {
-    requireRunWatch(request);
-    const filter = new RunWatchFilter(caller.principal, request, this.workflowOwners);
-    const options = { caller, watch: request, withSnapshot: request.includeInitialSnapshot, filter };
-    return new RunFanIn(options, this.directory, this.runFeeds);
   }
 
   private async *watchDetail(caller: Caller, runId: string, polled: string[]): AsyncGenerator<RunDetailEvent> {

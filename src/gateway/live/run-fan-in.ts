@@ -51,6 +51,11 @@ export class RunFanIn implements Feed<RunChange> {
     else this.select();
   }
 
+  /** Those whose runs are watched, in whatever state. */
+  get subsystems(): readonly Subsystem[] {
+    return [...this.parts.keys()];
+  }
+
   get failures(): readonly SubsystemFailure[] {
     return [...this.parts].flatMap(([{ id: subsystemId }, { feed }]) => {
       const reason = feed.missing;

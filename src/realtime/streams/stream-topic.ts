@@ -2,7 +2,14 @@ import type { Principal } from '../../auth/principal.js';
 
 /** The names of DESIGN 5 that carry state; the session adds `snapshot`, `lagged`, `heartbeat` and `shutdown` itself. */
 export type StreamEventName =
-  'node_update' | 'status_update' | 'run_update' | 'cluster_health' | 'job_update' | 'subsystem_update';
+  | 'node_update'
+  | 'status_update'
+  | 'run_update'
+  | 'cluster_health'
+  | 'job_update'
+  | 'subsystem_update'
+  | 'gateway_run_update'
+  | 'gateway_subsystem_update';
 
 /** One thing's state within a stream. */
 export interface StreamItem {
@@ -36,4 +43,11 @@ export interface StreamTopic {
    * then it is either in here or arrives as an event, and never both.
    */
   snapshot(principal: Principal, id: string): Promise<readonly StreamItem[]>;
+  /**
+   * For a state that is kept only while somebody follows it: a tenant's clients read the key from now on, or may come back
+   * and resume. Called before the first `snapshot`, once for each tenant.
+   */
+  warmed?(id: string): void;
+  /** As often as `warmed`: none does any more. */
+  cooled?(id: string): void;
 }

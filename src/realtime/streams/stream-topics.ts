@@ -8,6 +8,8 @@ export interface ResolvedTopic {
   readonly prefix: string;
   authorize(principal: Principal): Promise<void>;
   snapshot(principal: Principal): Promise<readonly StreamItem[]>;
+  warmed(): void;
+  cooled(): void;
 }
 
 /** The topics by the prefix of their keys. */
@@ -31,6 +33,8 @@ export class StreamTopics {
       prefix,
       authorize: (principal) => topic.authorize(principal, id),
       snapshot: (principal) => topic.snapshot(principal, id),
+      warmed: () => topic.warmed?.(id),
+      cooled: () => topic.cooled?.(id),
     };
   }
 }

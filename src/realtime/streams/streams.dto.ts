@@ -8,14 +8,16 @@ const MAX_KEYS = 64;
 export const MAX_EVENT_ID = 128;
 /** Subsystems choose their own ids: letters, digits, `.`, `_` and `-`, up to 128. */
 const SUBSYSTEM_KEY = 'subsystem:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?';
+/** What is followed stands in it as the query of an address does. */
+const GATEWAY_RUNS_KEY = 'gateway-runs(?::[A-Za-z0-9*._=&%+~-]{1,8192})?';
 const KEY = new RegExp(
-  `^(?:(?:workflow|resource|run|cluster|job|tenant):[0-9a-f]{24}|${SUBSYSTEM_KEY}|clusters|subsystems)$`,
+  `^(?:(?:workflow|resource|run|cluster|job|tenant):[0-9a-f]{24}|${SUBSYSTEM_KEY}|${GATEWAY_RUNS_KEY}|clusters|subsystems)$`,
 );
 const KEY_FORMS =
   'workflow:<id>, resource:<id>, run:<id>, cluster:<id>, job:<id> or tenant:<id> with an id of 24 hex digits, ' +
-  'subsystem:<id> with the id of the subsystem, clusters, or subsystems';
+  'subsystem:<id> with the id of the subsystem, clusters, subsystems, or gateway-runs';
 /** As Markdown, which would take `<id>` for a tag. */
-const DOCUMENTED_FORMS = KEY_FORMS.replaceAll(/\w+:<id>|clusters|subsystems/g, '`$&`');
+const DOCUMENTED_FORMS = KEY_FORMS.replaceAll(/\w+:<id>|clusters|subsystems|gateway-runs/g, '`$&`');
 const EXAMPLE_KEYS = ['clusters'];
 
 /** What a stream is of; what stands twice counts once. */

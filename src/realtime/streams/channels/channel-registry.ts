@@ -42,6 +42,7 @@ export class ChannelRegistry {
     const channel = new StreamChannel(topic, tenantId, this.context);
     this.byKey.set(topic.streamKey, [...this.of(topic.streamKey), channel]);
     this.count += 1;
+    topic.warmed();
     return channel;
   }
 
@@ -74,5 +75,6 @@ export class ChannelRegistry {
     const others = this.of(channel.streamKey).filter((each) => each !== channel);
     if (others.length > 0) this.byKey.set(channel.streamKey, others);
     else this.byKey.delete(channel.streamKey);
+    channel.topic.cooled();
   }
 }
