@@ -214,4 +214,23 @@ describe('the owner of a run', () => {
     await room.owners.find(ANN, 'r2');
     expect(room.owners.figures().lookups).toBe(1);
   });
+
+  it('is told without asking where an id says or leaves no doubt whose it is, in scope', () => {
+    const room = new SubsystemsRoom();
+    const ours = room.add('ours', { runs: ['r1'], tenantId: 'team-a' });
+    const theirs = room.add('theirs', { runs: ['r1'], tenantId: 'team-b' });
+    for (const { registered } of [ours, theirs]) room.owners.seen(registered, 'r1');
+    const known = (tenantId: string, id: string) => room.owners.knownOwner({ tenantId }, id)?.id;
+    expect([known('team-a', 'r1'), known('team-b', 'r1'), known(ALL_TENANTS, 'r1')]).toEqual([
+      'ours',
+      'theirs',
+      undefined,
+    ]);
+    expect([known('team-a', 'ours~r9'), known('team-a', 'theirs~r1'), known('team-a', 'r2')]).toEqual([
+      'ours',
+      undefined,
+      undefined,
+    ]);
+    expect([ours, theirs].map(({ connection }) => connection.count())).toEqual([0, 0]);
+  });
 });

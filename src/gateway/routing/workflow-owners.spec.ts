@@ -106,4 +106,22 @@ describe('the owner of a workflow', () => {
     leaving.abort(new ConnectError('too late', Code.DeadlineExceeded));
     expect((await left).code).toBe(Code.DeadlineExceeded);
   });
+
+  it('is told without asking where an id says or leaves no doubt whose it is, in scope', () => {
+    const room = new SubsystemsRoom();
+    room.add('ours', { workflowIds: ['pack', 'send'], tenantId: 'team-a' });
+    room.add('theirs', { workflowIds: ['pack'], tenantId: 'team-b' });
+    const known = (tenantId: string, id: string) => room.workflowOwners.knownOwner({ tenantId }, id)?.id;
+    expect([known('team-a', 'pack'), known('team-b', 'pack'), known('*', 'pack')]).toEqual([
+      'ours',
+      'theirs',
+      undefined,
+    ]);
+    expect([known('*', 'send'), known('team-a', 'theirs~pack'), known('*', 'theirs~pack')]).toEqual([
+      'ours',
+      undefined,
+      'theirs',
+    ]);
+    expect(room.directory.refreshed).toEqual([]);
+  });
 });
