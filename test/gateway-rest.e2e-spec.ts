@@ -298,6 +298,21 @@ describe('commands', () => {
     expect(effects(billing, 'PauseRun')).toHaveLength(1);
   });
 
+  it('of which nobody knows whether they took effect are not done again for their idempotency key', async () => {
+    billing.loseAnswer('RetryRun');
+    const before = effects(billing, 'RetryRun').length;
+    const path = '/gateway/runs/billing-run-00004/retry';
+    const options = { headers: { 'Idempotency-Key': 'retry-lost' } };
+    const [first, again] = [
+      await clients.operator.call<Problem>('POST', path, options),
+      await clients.operator.call<Problem>('POST', path, options),
+    ];
+    expect([first.status, first.body.code]).toEqual([502, 'gateway.outcome_unknown']);
+    expect([again.status, again.body]).toEqual([502, first.body]);
+    expect(again.headers.get('content-type')).toContain('application/problem+json');
+    expect(effects(billing, 'RetryRun')).toHaveLength(before + 1);
+  });
+
   it('need an operator, and leave a row in the audit log', async () => {
     const path = '/gateway/runs/billing-run-00002/retry';
     expect((await refused('POST', path, undefined, clients.viewer)).status).toBe(403);

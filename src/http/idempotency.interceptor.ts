@@ -4,7 +4,9 @@ import type { Request, Response } from 'express';
 import { type Observable, from, lastValueFrom, of } from 'rxjs';
 import type { AuthenticatedRequest } from '../auth/access.decorators.js';
 import { AppError } from '../errors/app-error.js';
-import { IdempotencyKeysRepository } from './idempotency-keys.repository.js';
+import { requestContext } from '../logging/index.js';
+import { type Answer, IdempotencyKeysRepository } from './idempotency-keys.repository.js';
+import { problemOf } from './problem.js';
 
 const KEY = /^[\x21-\x7e]{1,128}$/;
 
@@ -43,6 +45,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
     }
     if (claim === 'first') return from(this.run(next, response, principal, key));
     response.status(claim.status).set('Idempotency-Replayed', 'true');
+    if (claim.status >= 400) response.type('application/problem+json');
     if (claim.location !== null) response.set('Location', claim.location);
     return of(JSON.parse(claim.body));
   }
@@ -63,10 +66,19 @@ export class IdempotencyInterceptor implements NestInterceptor {
       });
       return body;
     } catch (error) {
-      await this.keys.release(principal, key);
+      const kept = keptFailure(error);
+      if (kept) await this.keys.answer(principal, key, kept);
+      else await this.keys.release(principal, key);
       throw error;
     }
   }
+}
+
+/** After most failures nothing was done. One that leaves that open is the answer of repeats too: they must not do it again. */
+function keptFailure(error: unknown): Answer | undefined {
+  if (!(error instanceof AppError) || error.code !== 'gateway.outcome_unknown') return undefined;
+  const problem = problemOf(error, requestContext.getStore()?.requestId);
+  return { status: error.status, location: null, body: JSON.stringify(problem) };
 }
 
 function requestHash(request: Request): string {

@@ -2,8 +2,8 @@ import { UseInterceptors, applyDecorators } from '@nestjs/common';
 import { ApiHeader } from '@nestjs/swagger';
 import { IdempotencyInterceptor } from './idempotency.interceptor.js';
 
-/** The POST takes an `Idempotency-Key`. */
-export function Idempotent(): MethodDecorator {
+/** The POST, or each of the controller, takes an `Idempotency-Key`. */
+export function Idempotent(): MethodDecorator & ClassDecorator {
   return applyDecorators(
     UseInterceptors(IdempotencyInterceptor),
     ApiHeader({

@@ -36,7 +36,9 @@ import { textOf } from './wire-values.js';
 /** What is done to runs: by the subsystem that has them, once. */
 @ApiTags('gateway')
 @ApiProblems()
+// In this order: what keeps the answers has to see the problems that the other makes.
 @UseInterceptors(GatewayProblems)
+@Idempotent()
 @Controller('gateway/runs')
 export class RunCommandsController {
   constructor(private readonly runs: RunAnswers) {}
@@ -44,7 +46,6 @@ export class RunCommandsController {
   @Post('bulk-retry')
   @HttpCode(200)
   @Roles('operator')
-  @Idempotent()
   @ApiOperation({
     summary: 'Run up to 100 runs again',
     description: 'Each by itself: the answer says what came of each.',
@@ -60,7 +61,6 @@ export class RunCommandsController {
   @Post('bulk-cancel')
   @HttpCode(200)
   @Roles('operator')
-  @Idempotent()
   @ApiOperation({ summary: 'Cancel up to 100 runs', description: 'Each by itself: the answer says what came of each.' })
   @ApiOkResponse({ standardSchema: GatewayBulkAnswer })
   async bulkCancel(
@@ -73,7 +73,6 @@ export class RunCommandsController {
   @Post(':id/retry')
   @HttpCode(200)
   @Roles('operator')
-  @Idempotent()
   @ApiOperation({ summary: 'Run a run again' })
   @ApiOkResponse({ standardSchema: GatewayRunCommand })
   async retry(
@@ -87,7 +86,6 @@ export class RunCommandsController {
   @Post(':id/retry-from-step')
   @HttpCode(200)
   @Roles('operator')
-  @Idempotent()
   @ApiOperation({ summary: 'Run a run again from one of its steps' })
   @ApiOkResponse({ standardSchema: GatewayRunCommand })
   async retryFromStep(
@@ -102,7 +100,6 @@ export class RunCommandsController {
   @Post(':id/cancel')
   @HttpCode(200)
   @Roles('operator')
-  @Idempotent()
   @ApiOperation({ summary: 'Cancel a run' })
   @ApiBody({ schema: { $ref: '#/components/schemas/CancelGatewayRun' }, required: false })
   @ApiOkResponse({ standardSchema: GatewayRunCommand })
@@ -118,7 +115,6 @@ export class RunCommandsController {
   @Post(':id/pause')
   @HttpCode(200)
   @Roles('operator')
-  @Idempotent()
   @ApiOperation({ summary: 'Pause a run' })
   @ApiOkResponse({ standardSchema: GatewayRunCommand })
   async pause(
@@ -131,7 +127,6 @@ export class RunCommandsController {
   @Post(':id/resume')
   @HttpCode(200)
   @Roles('operator')
-  @Idempotent()
   @ApiOperation({ summary: 'Resume a paused run' })
   @ApiOkResponse({ standardSchema: GatewayRunCommand })
   async resume(
@@ -144,7 +139,6 @@ export class RunCommandsController {
   @Post(':id/skip-step')
   @HttpCode(200)
   @Roles('operator')
-  @Idempotent()
   @ApiOperation({ summary: 'Skip a step of a run' })
   @ApiOkResponse({ standardSchema: GatewayRunCommand })
   async skipStep(
