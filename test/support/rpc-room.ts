@@ -20,6 +20,9 @@ import { RunService } from '../../src/gateway/gen/flowwatch/v1/run_service_pb.js
 import { SearchService } from '../../src/gateway/gen/flowwatch/v1/search_service_pb.js';
 import { StreamService } from '../../src/gateway/gen/flowwatch/v1/stream_service_pb.js';
 import { WorkflowService } from '../../src/gateway/gen/flowwatch/v1/workflow_service_pb.js';
+import { OutgoingMessages } from '../../src/gateway/client/outgoing-messages.js';
+import type { SubsystemMessage } from '../../src/gateway/gen/flowwatch/v1/gateway_service_pb.js';
+import type { RegistrationInput } from '../../src/gateway/registry/registration-wire.js';
 import type { Answer, Feed, SubsystemFailure } from '../../src/gateway/routing/answer.js';
 import type { Caller } from '../../src/gateway/routing/caller.js';
 import type { EndedRpc } from '../../src/gateway/rpc/rpc-call.js';
@@ -54,6 +57,7 @@ export class RpcRoom {
   failures: SubsystemFailure[] = [];
   answering: Answering = () => ({});
   register: RpcAnswers['registration']['register'] = async function* () {};
+  openRegistration: RpcAnswers['registration']['open'] = (...given) => scriptedRegistration(this.register, ...given);
 
   private constructor(
     private readonly http: HttpServer,
@@ -131,6 +135,34 @@ export function transportOf(wire: WireName, httpVersion: '1.1' | '2', baseUrl: s
   return createConnectTransport({ ...options, useBinaryFormat: wire === 'connect' });
 }
 
+/** Answers given as an iterable, for the wire that is told by calls. */
+function scriptedRegistration(
+  register: RpcAnswers['registration']['register'],
+  ...[peerAddress, authorization, wire]: Parameters<RpcAnswers['registration']['open']>
+): RegistrationInput {
+  const messages = new OutgoingMessages<SubsystemMessage>();
+  const gone = new AbortController();
+  let isOver = false;
+  const end = (error?: unknown): void => {
+    if (!isOver) wire.end(error);
+    isOver = true;
+  };
+  const headers = new Headers(authorization === undefined ? {} : { authorization });
+  const run = async (): Promise<void> => {
+    for await (const message of register(messages, { signal: gone.signal, peerAddress, headers })) wire.send(message);
+  };
+  void run().then(() => end(), end);
+  return {
+    take: (message) => messages.push(message),
+    inputEnded: () => messages.close(),
+    fail: end,
+    gone: () => {
+      gone.abort();
+      end();
+    },
+  };
+}
+
 function scriptedAnswers(room: () => RpcRoom): RpcAnswers {
   const ask = (method: string, caller: Caller, request: unknown): unknown => {
     room().callers.push({ method, caller, request });
@@ -177,6 +209,7 @@ function scriptedAnswers(room: () => RpcRoom): RpcAnswers {
     search: answersOf(SearchService),
     live: answersOf(StreamService),
     registration: {
+      open: (...call: Parameters<RpcAnswers['registration']['open']>) => room().openRegistration(...call),
       register: (...call: Parameters<RpcAnswers['registration']['register']>) => room().register(...call),
     },
   } as unknown as RpcAnswers;

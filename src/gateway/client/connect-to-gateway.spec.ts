@@ -34,6 +34,7 @@ class GatewayServer {
   static async start(room: RegistryRoom, port = 0): Promise<GatewayServer> {
     const wire = await RpcRoom.open({ http: { port } });
     wire.register = (messages, context) => room.registration.register(messages, context);
+    wire.openRegistration = (...given) => room.registration.open(...given);
     await room.runnable.start();
     const gateway = new GatewayServer(room, wire);
     servers.push(gateway);

@@ -1,23 +1,21 @@
 import type { Timestamp } from '@bufbuild/protobuf/wkt';
+import type { Heartbeat } from './heartbeats.js';
 
-interface OutstandingPing {
-  readonly millis: number;
-  readonly sentAt: number;
-}
+type SentPing = Pick<Heartbeat, 'millis' | 'sentAt'>;
 
 /** Beyond it the oldest is given up: its subsystem has long been called stale. */
 const MAX_OUTSTANDING = 16;
+const NONE: readonly SentPing[] = [];
 
 /**
  * Which ping a pong answers. A stream keeps its order, so it is the oldest outstanding one, unless the pong repeats the
  * timestamp of a later one. The Go client does not: it writes its own time.
  */
 export class PingRoundTrips {
-  private outstanding: readonly OutstandingPing[] = [];
+  private outstanding = NONE;
 
-  /** @param millis wall-clock time, which the ping carries; @param sentAt monotonic. */
-  sent(millis: number, sentAt: number): void {
-    this.outstanding = [...this.outstanding, { millis, sentAt }].slice(-MAX_OUTSTANDING);
+  sent(ping: SentPing): void {
+    this.outstanding = [...this.outstanding, ping].slice(-MAX_OUTSTANDING);
   }
 
   /** The round-trip time in milliseconds; undefined for a pong that no ping was sent for. */
@@ -27,7 +25,7 @@ export class PingRoundTrips {
     const index = Math.max(0, echoed);
     const ping = this.outstanding[index];
     if (ping === undefined) return undefined;
-    this.outstanding = this.outstanding.slice(index + 1);
+    this.outstanding = this.outstanding.length === index + 1 ? NONE : this.outstanding.slice(index + 1);
     return at - ping.sentAt;
   }
 }

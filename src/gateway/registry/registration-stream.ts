@@ -1,109 +1,135 @@
-import { create } from '@bufbuild/protobuf';
-import { durationFromMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { type MessageInitShape, create } from '@bufbuild/protobuf';
+import type { Duration } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError } from '@connectrpc/connect';
-import type { Clock, Timer } from '../../runtime/clock.js';
+import type { Timer } from '../../runtime/clock.js';
 import {
-  type GatewayMessage,
   GatewayMessageSchema,
+  type RegisterRequest,
   type SubsystemMessage,
 } from '../gen/flowwatch/v1/gateway_service_pb.js';
+import type { Heartbeat, Pinged } from './heartbeats.js';
 import { PingRoundTrips } from './ping-round-trips.js';
+import type { RegistrationPeer } from './registration-admission.js';
+import type { RegistrationInput, RegistrationWire } from './registration-wire.js';
 import type { RegistrySession } from './subsystem-registry.js';
 
-/** Messages that wait for a client that reads nothing; a ping beyond is not written. */
-const MAX_WAITING = 4;
-
-export interface RegistrationStreamOptions {
-  readonly heartbeatMs: number;
-  readonly clock: Clock;
-  /** Aborts when the client is gone. */
-  readonly signal: AbortSignal;
+/** Port: who decides about streams. */
+export interface RegistrationDesk {
+  /** Accepts the stream, rejects it or lets it fail, at once. */
+  decide(stream: RegistrationStream, request: RegisterRequest): void;
+  /** A stream ends without having been accepted. */
+  refused(peer: RegistrationPeer, error: unknown): void;
+  /** Told once of each stream. */
+  left(stream: RegistrationStream): void;
+  /** Monotonic. */
+  now(): number;
 }
 
-/** One accepted registration: pings, pongs, and the request to leave. */
-export class RegistrationStream {
-  private readonly waiting: GatewayMessage[] = [];
+/**
+ * One registration stream: the registration, pings and pongs, and the request to leave. A thousand of them stand idle, so
+ * it is told by calls what happens, and an idle one keeps neither a promise nor a timer of its own.
+ */
+export class RegistrationStream implements Pinged, RegistrationInput {
+  /** Runs until the first message is there. */
+  late: Timer | undefined;
   private readonly roundTrips = new PingRoundTrips();
-  private over: { readonly error?: unknown } | undefined;
-  private timer: Timer | undefined;
-  private wake: () => void = () => undefined;
+  private session: RegistrySession | undefined;
+  private hasAsked = false;
+  private isEnded = false;
 
-  constructor(private readonly options: RegistrationStreamOptions) {}
+  constructor(
+    private readonly wire: RegistrationWire,
+    private readonly desk: RegistrationDesk,
+    readonly peer: RegistrationPeer,
+    private readonly giveBackPlace: () => void,
+  ) {}
+
+  get isOver(): boolean {
+    return this.isEnded;
+  }
+
+  take({ msg }: SubsystemMessage): void {
+    if (this.isEnded) return;
+    if (msg.case === 'register') this.ask(msg.value);
+    else if (!this.session) this.fail(noRegistration());
+    else if (msg.case === 'pong') {
+      const roundTripMs = this.roundTrips.answered(msg.value.timestamp, this.desk.now());
+      if (roundTripMs !== undefined) this.session.answered(roundTripMs);
+    }
+  }
+
+  inputEnded(): void {
+    if (this.session) this.finish();
+    else this.fail(noRegistration());
+  }
+
+  fail(error: unknown): void {
+    if (this.isEnded) return;
+    if (!this.session) this.desk.refused(this.peer, error);
+    this.finish(error);
+  }
+
+  gone(): void {
+    if (this.session) this.finish();
+    else this.fail(new ConnectError('the client is gone', Code.Canceled));
+  }
+
+  accept(session: RegistrySession, heartbeatInterval: Duration): void {
+    // Whoever hears of a new session may end it at once.
+    if (this.isEnded) {
+      session.close();
+      return;
+    }
+    this.session = session;
+    this.send({ msg: { case: 'registered', value: { accepted: true, heartbeatInterval } } });
+  }
+
+  /** Says why, then ends. */
+  reject(rejectReason: string, code: Code): void {
+    this.send({ msg: { case: 'registered', value: { accepted: false, rejectReason } } });
+    this.fail(new ConnectError(rejectReason, code));
+  }
 
   /** Asks the subsystem to leave, and ends. */
   leave(reason: string): void {
-    this.waiting.push(create(GatewayMessageSchema, { msg: { case: 'disconnect', value: { reason } } }));
-    this.finish({});
+    if (this.isEnded) return;
+    this.send({ msg: { case: 'disconnect', value: { reason } } });
+    this.finish();
   }
 
-  /** The answers, until one side ends. Throws what went wrong with the messages of the other. */
-  async *run(incoming: AsyncIterator<SubsystemMessage>, session: RegistrySession): AsyncGenerator<GatewayMessage> {
-    const { heartbeatMs, signal } = this.options;
-    const onAbort = (): void => this.finish({});
-    signal.addEventListener('abort', onAbort, { once: true });
-    if (signal.aborted) onAbort();
-    const value = { accepted: true, heartbeatInterval: durationFromMs(heartbeatMs) };
-    yield create(GatewayMessageSchema, { msg: { case: 'registered', value } });
-    void this.read(incoming, session);
-    this.pingLater(session);
-    try {
-      for (;;) {
-        for (let next = this.waiting.shift(); next; next = this.waiting.shift()) yield next;
-        if (this.over) break;
-        await new Promise<void>((resolve) => (this.wake = resolve));
-      }
-      if ('error' in this.over) throw this.over.error;
-    } finally {
-      this.finish({});
-      signal.removeEventListener('abort', onAbort);
+  beat(heartbeat: Heartbeat): void {
+    if (this.isEnded || !this.session) return;
+    this.roundTrips.sent(heartbeat);
+    this.session.pinged();
+    if (!this.wire.isClogged) this.wire.send(heartbeat.ping);
+  }
+
+  private ask(request: RegisterRequest): void {
+    if (this.hasAsked) {
+      this.fail(new ConnectError('this stream has registered already: open another one', Code.InvalidArgument));
+      return;
     }
+    this.hasAsked = true;
+    this.late?.cancel();
+    this.late = undefined;
+    this.desk.decide(this, request);
   }
 
-  private async read(incoming: AsyncIterator<SubsystemMessage>, session: RegistrySession): Promise<void> {
-    try {
-      for (;;) {
-        const next = await incoming.next();
-        if (this.over) return;
-        if (next.done) break;
-        this.take(next.value, session);
-      }
-      this.finish({});
-    } catch (error) {
-      this.finish({ error });
-    }
+  private send(message: MessageInitShape<typeof GatewayMessageSchema>): void {
+    this.wire.send(create(GatewayMessageSchema, message));
   }
 
-  private take({ msg }: SubsystemMessage, session: RegistrySession): void {
-    if (msg.case === 'register') {
-      throw new ConnectError('this stream has registered already: open another one', Code.InvalidArgument);
-    }
-    if (msg.case !== 'pong') return;
-    const roundTripMs = this.roundTrips.answered(msg.value.timestamp, this.options.clock.monotonic());
-    if (roundTripMs !== undefined) session.answered(roundTripMs);
+  private finish(error?: unknown): void {
+    if (this.isEnded) return;
+    this.isEnded = true;
+    this.late?.cancel();
+    this.session?.close();
+    this.giveBackPlace();
+    this.desk.left(this);
+    this.wire.end(error);
   }
+}
 
-  private pingLater(session: RegistrySession): void {
-    if (this.over) return;
-    this.timer = this.options.clock.after(this.options.heartbeatMs, () => {
-      this.ping(session);
-      this.pingLater(session);
-    });
-  }
-
-  private ping(session: RegistrySession): void {
-    const { clock } = this.options;
-    const millis = Math.floor(clock.now());
-    this.roundTrips.sent(millis, clock.monotonic());
-    session.pinged();
-    if (this.waiting.length >= MAX_WAITING) return;
-    const value = { timestamp: timestampFromMs(millis) };
-    this.waiting.push(create(GatewayMessageSchema, { msg: { case: 'ping', value } }));
-    this.wake();
-  }
-
-  private finish(over: { readonly error?: unknown }): void {
-    this.over ??= over;
-    this.timer?.cancel();
-    this.wake();
-  }
+function noRegistration(): ConnectError {
+  return new ConnectError('the first message must be `register`', Code.InvalidArgument);
 }

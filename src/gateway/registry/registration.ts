@@ -1,24 +1,20 @@
-import { create } from '@bufbuild/protobuf';
+import { type Duration, durationFromMs } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { FailedLogins } from '../../auth/index.js';
-import { EgressPolicy, EgressRefused } from '../../egress/index.js';
-import { parseHostAddress } from '../../egress/ip-address.js';
-import { abortable } from '../../runtime/abortable.js';
+import { EgressPolicy } from '../../egress/index.js';
 import { CLOCK, type Clock } from '../../runtime/clock.js';
 import { type GatewayConfig, gatewayConfig } from '../gateway.config.js';
-import {
-  type GatewayMessage,
-  GatewayMessageSchema,
-  type RegisterRequest,
-  type SubsystemMessage,
-} from '../gen/flowwatch/v1/gateway_service_pb.js';
-import { readRegisterRequest } from './register-request.js';
+import type { GatewayMessage, RegisterRequest, SubsystemMessage } from '../gen/flowwatch/v1/gateway_service_pb.js';
+import { Heartbeats } from './heartbeats.js';
+import { QueuedRegistrationWire } from './queued-registration-wire.js';
+import { RegistrationAdmission, type RegistrationPeer, RegistrationRefused } from './registration-admission.js';
 import { RegistrationKeys } from './registration-keys.js';
 import { RegistrationPlaces } from './registration-places.js';
-import { RegistrationStream } from './registration-stream.js';
+import { type RegistrationDesk, RegistrationStream } from './registration-stream.js';
+import type { RegistrationWire } from './registration-wire.js';
 import { RegistryCounters } from './registry-counters.js';
-import { type RegistrySession, SubsystemIdTaken, SubsystemRegistry } from './subsystem-registry.js';
+import { type RegistrySession, SubsystemRegistry } from './subsystem-registry.js';
 
 export interface RegistrationContext {
   /** Aborts when the client is gone. */
@@ -29,61 +25,83 @@ export interface RegistrationContext {
 
 const FIRST_MESSAGE_MS = 5_000;
 
-/** What is said to a subsystem before its stream is ended with an error. */
-class Refused {
-  constructor(
-    readonly reason: string,
-    readonly code: Code,
-  ) {}
-}
-
 /** `GatewayService.Register`: who comes in, and for how long. It does its own authentication. */
 @Injectable()
-export class Registration {
+export class Registration implements RegistrationDesk {
   private readonly log = new Logger(Registration.name);
+  private readonly admission: RegistrationAdmission;
   private readonly places: RegistrationPlaces;
-  private readonly stopping = new AbortController();
+  private readonly heartbeats: Heartbeats;
+  private readonly heartbeatInterval: Duration;
+  private readonly unregistered = new Set<RegistrationStream>();
+  private isStopping = false;
   private onEmpty: (() => void) | undefined;
 
   constructor(
-    private readonly registry: SubsystemRegistry,
-    private readonly keys: RegistrationKeys,
+    registry: SubsystemRegistry,
+    keys: RegistrationKeys,
     private readonly counters: RegistryCounters,
-    @Inject(EgressPolicy) private readonly egress: Pick<EgressPolicy, 'check'>,
-    @Inject(FailedLogins) private readonly failedLogins: Pick<FailedLogins, 'record'>,
+    @Inject(EgressPolicy) egress: Pick<EgressPolicy, 'check'>,
+    @Inject(FailedLogins) failedLogins: Pick<FailedLogins, 'record'>,
     @Inject(gatewayConfig.token)
-    private readonly config: Pick<GatewayConfig, 'heartbeatMs' | 'registrationStreams'>,
+    { heartbeatMs, registrationStreams }: Pick<GatewayConfig, 'heartbeatMs' | 'registrationStreams'>,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {
-    this.places = new RegistrationPlaces(config.registrationStreams);
+    this.admission = new RegistrationAdmission({ registry, keys, egress, failedLogins });
+    this.places = new RegistrationPlaces(registrationStreams);
+    this.heartbeats = new Heartbeats(heartbeatMs, clock);
+    this.heartbeatInterval = durationFromMs(heartbeatMs);
   }
 
   /**
-   * The answers to one stream. Throws ConnectError: `unauthenticated`, `permission_denied`, `invalid_argument`,
-   * `already_exists`, `deadline_exceeded` (no first message), `resource_exhausted`, `unavailable` (the service ends).
+   * One stream, whose answers go to `wire`. It ends with a ConnectError: `unauthenticated`, `permission_denied`,
+   * `invalid_argument`, `already_exists`, `deadline_exceeded` (no first message), `unavailable` (the service ends).
+   *
+   * @param authorization the header, which is looked at before anything that the client sends
+   * @throws ConnectError `unauthenticated`, `resource_exhausted`, `unavailable`
    */
-  async *register(
-    messages: AsyncIterable<SubsystemMessage>,
-    context: RegistrationContext,
-  ): AsyncGenerator<GatewayMessage> {
-    if (this.stopping.signal.aborted) throw endOfService();
-    const place = this.places.take(context.peerAddress);
+  open(peerAddress: string, authorization: string | undefined, wire: RegistrationWire): RegistrationStream {
+    if (this.isStopping) throw endOfService();
+    const peer: RegistrationPeer = { peerAddress, headerKey: bearerOf(authorization) };
+    const place = this.places.take(peerAddress);
     if (typeof place === 'string') {
       this.counters.refused(Code.ResourceExhausted);
       throw new ConnectError(place, Code.ResourceExhausted);
     }
-    const incoming = messages[Symbol.asyncIterator]();
-    const over = (): void => {
-      place();
-      if (this.places.count === 0) this.onEmpty?.();
-    };
-    // Whoever has stopped reading the answers does not say so by the end of this generator.
-    context.signal.addEventListener('abort', over, { once: true });
     try {
-      yield* this.serve(incoming, context);
+      this.admission.requireKnownKey(peer);
+    } catch (error) {
+      place();
+      this.refused(peer, error);
+      throw error;
+    }
+    const stream = new RegistrationStream(wire, this, peer, place);
+    this.unregistered.add(stream);
+    stream.late = this.clock.after(FIRST_MESSAGE_MS, () => {
+      const message = `no registration came within ${FIRST_MESSAGE_MS / 1_000} s`;
+      stream.fail(new ConnectError(message, Code.DeadlineExceeded));
+    });
+    return stream;
+  }
+
+  /** The same with iterables. Throws what the stream ends with. */
+  async *register(
+    messages: AsyncIterable<SubsystemMessage>,
+    { signal, peerAddress, headers }: RegistrationContext,
+  ): AsyncGenerator<GatewayMessage> {
+    const wire = new QueuedRegistrationWire();
+    const stream = this.open(peerAddress, headers.get('authorization') ?? undefined, wire);
+    const incoming = messages[Symbol.asyncIterator]();
+    // Whoever has stopped reading the answers does not say so by the end of this generator.
+    const gone = (): void => stream.gone();
+    signal.addEventListener('abort', gone, { once: true });
+    if (signal.aborted) gone();
+    void readInto(stream, incoming);
+    try {
+      yield* wire.messages();
     } finally {
-      context.signal.removeEventListener('abort', over);
-      over();
+      signal.removeEventListener('abort', gone);
+      gone();
       // Not awaited: it may wait for the next message of a client that sends none.
       void incoming.return?.().catch(() => undefined);
     }
@@ -95,7 +113,8 @@ export class Registration {
 
   /** Refuses new streams; resolves when the open ones are over, which the registry has told to leave. */
   async stop(deadline: AbortSignal): Promise<void> {
-    this.stopping.abort(endOfService());
+    this.isStopping = true;
+    for (const stream of this.unregistered) stream.fail(endOfService());
     if (this.places.count === 0 || deadline.aborted) return;
     await new Promise<void>((resolve) => {
       this.onEmpty = resolve;
@@ -103,119 +122,57 @@ export class Registration {
     });
   }
 
-  private async *serve(
-    incoming: AsyncIterator<SubsystemMessage>,
-    context: RegistrationContext,
-  ): AsyncGenerator<GatewayMessage> {
-    const { signal, peerAddress } = context;
-    const stream = new RegistrationStream({ heartbeatMs: this.config.heartbeatMs, clock: this.clock, signal });
+  now(): number {
+    return this.clock.monotonic();
+  }
+
+  decide(stream: RegistrationStream, request: RegisterRequest): void {
+    const { peer } = stream;
     let session: RegistrySession;
     try {
-      session = this.open(await this.authenticatedRequest(incoming, context), context, stream);
+      session = this.admission.admit(request, peer, (reason) => stream.leave(reason));
     } catch (error) {
-      const { reason, code } = error instanceof Refused ? error : refusalOf(error);
-      this.counters.refused(code);
-      this.log.warn({ message: 'a registration was refused', reason, peerAddress });
-      if (!(error instanceof Refused)) throw error;
-      const value = { accepted: false, rejectReason: reason };
-      yield create(GatewayMessageSchema, { msg: { case: 'registered', value } });
-      throw new ConnectError(reason, code);
+      if (error instanceof RegistrationRefused) stream.reject(error.reason, error.code);
+      else stream.fail(error);
+      return;
     }
+    this.unregistered.delete(stream);
     this.counters.accepted();
-    const close = (): void => session.close();
-    signal.addEventListener('abort', close, { once: true });
-    try {
-      yield* stream.run(incoming, session);
-    } finally {
-      signal.removeEventListener('abort', close);
-      close();
-    }
+    const { id: subsystemId, tenantId } = session.subsystem;
+    const { peerAddress } = peer;
+    this.log.log({ message: 'a subsystem has registered', subsystemId, tenantId, peerAddress });
+    stream.accept(session, this.heartbeatInterval);
+    if (!stream.isOver) this.heartbeats.add(stream);
   }
 
-  /** A key in a header is looked at before anything of the body is read. */
-  private async authenticatedRequest(
-    incoming: AsyncIterator<SubsystemMessage>,
-    { signal, headers, peerAddress }: RegistrationContext,
-  ): Promise<RegisterRequest & { readonly tenantId: string }> {
-    const headerKey = bearerOf(headers);
-    if (headerKey !== undefined && !this.keys.isKnown(headerKey)) {
-      this.failedLogins.record(peerAddress);
-      throw new ConnectError('the key of the Authorization header is wrong', Code.Unauthenticated);
-    }
-    const request = await this.firstMessage(incoming, signal);
-    const verdict = this.keys.judge(headerKey ?? request.apiKey, request.subsystemId);
-    if (verdict === 'wrong') {
-      this.failedLogins.record(peerAddress);
-      throw new Refused('the key is missing or wrong', Code.Unauthenticated);
-    }
-    if (verdict === 'foreign') throw new Refused('the key is not for this subsystem id', Code.PermissionDenied);
-    return { ...request, tenantId: verdict.tenantId };
+  refused({ peerAddress }: Pick<RegistrationPeer, 'peerAddress'>, error: unknown): void {
+    const { rawMessage: reason, code } = ConnectError.from(error);
+    this.counters.refused(code);
+    this.log.warn({ message: 'a registration was refused', reason, peerAddress });
   }
 
-  private async firstMessage(incoming: AsyncIterator<SubsystemMessage>, signal: AbortSignal): Promise<RegisterRequest> {
-    const late = new AbortController();
-    const timer = this.clock.after(FIRST_MESSAGE_MS, () => {
-      const message = `no registration came within ${FIRST_MESSAGE_MS / 1_000} s`;
-      late.abort(new ConnectError(message, Code.DeadlineExceeded));
-    });
-    try {
-      const first = await abortable(incoming.next(), AbortSignal.any([signal, late.signal, this.stopping.signal]));
-      if (!first.done && first.value.msg.case === 'register') return first.value.msg.value;
-      throw new ConnectError('the first message must be `register`', Code.InvalidArgument);
-    } finally {
-      timer.cancel();
-    }
-  }
-
-  private open(
-    request: RegisterRequest & { readonly tenantId: string },
-    { peerAddress }: RegistrationContext,
-    stream: RegistrationStream,
-  ): RegistrySession {
-    const { endpoint, ...said } = readRegisterRequest(request);
-    this.requireAllowed(endpoint.host);
-    const { tenantId, capabilities, workflows } = request;
-    const first = { capabilities, workflows: workflows.slice(0, MAX_ANNOUNCED_WORKFLOWS) };
-    const end = (reason: string): void => stream.leave(reason);
-    try {
-      const session = this.registry.open({
-        ...said,
-        endpoint: endpoint.origin,
-        tenantId,
-        source: 'stream',
-        end,
-        first,
-      });
-      this.log.log({ message: 'a subsystem has registered', subsystemId: said.id, tenantId, peerAddress });
-      return session;
-    } catch (error) {
-      if (error instanceof SubsystemIdTaken) throw new Refused('the subsystem id is taken', Code.AlreadyExists);
-      throw error;
-    }
-  }
-
-  /** A literal address is judged at once, a name each time that it is resolved. */
-  private requireAllowed(host: string): void {
-    try {
-      const address = parseHostAddress(host);
-      if (address) this.egress.check(address);
-    } catch (error) {
-      if (!(error instanceof EgressRefused)) throw error;
-      throw new Refused(`flowwatch_endpoint: ${error.detail}`, Code.PermissionDenied);
-    }
+  left(stream: RegistrationStream): void {
+    this.unregistered.delete(stream);
+    this.heartbeats.remove(stream);
+    if (this.places.count === 0) this.onEmpty?.();
   }
 }
 
-/** Of the registration itself, which is only a first guess. */
-const MAX_ANNOUNCED_WORKFLOWS = 1_000;
-
-function refusalOf(error: unknown): Refused {
-  const { rawMessage, code } = ConnectError.from(error);
-  return new Refused(rawMessage, code);
+async function readInto(stream: RegistrationStream, incoming: AsyncIterator<SubsystemMessage>): Promise<void> {
+  try {
+    while (!stream.isOver) {
+      const next = await incoming.next();
+      if (next.done) break;
+      stream.take(next.value);
+    }
+    stream.inputEnded();
+  } catch (error) {
+    stream.fail(error);
+  }
 }
 
-function bearerOf(headers: Headers): string | undefined {
-  return /^Bearer +(\S+)$/i.exec(headers.get('authorization') ?? '')?.[1];
+function bearerOf(authorization: string | undefined): string | undefined {
+  return /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
 }
 
 function endOfService(): ConnectError {

@@ -10,6 +10,7 @@ import type { SearchService } from '../gen/flowwatch/v1/search_service_pb.js';
 import type { StreamService, WatchRunsRequest } from '../gen/flowwatch/v1/stream_service_pb.js';
 import type { WorkflowService } from '../gen/flowwatch/v1/workflow_service_pb.js';
 import type { RegistrationContext } from '../registry/registration.js';
+import type { RegistrationInput, RegistrationWire } from '../registry/registration-wire.js';
 import type { Answer, Answers, Feed } from '../routing/answer.js';
 import type { Caller } from '../routing/caller.js';
 
@@ -24,6 +25,9 @@ export interface UndecodedLiveAnswers {
 }
 
 export interface RegistrationAnswers {
+  /** One stream, told what the client sends; its answers go to `wire`. @throws ConnectError */
+  open(peerAddress: string, authorization: string | undefined, wire: RegistrationWire): RegistrationInput;
+  /** The same with iterables. */
   register(messages: AsyncIterable<SubsystemMessage>, context: RegistrationContext): AsyncIterable<GatewayMessage>;
 }
 

@@ -9,9 +9,17 @@ export interface RpcCallsOptions {
   readonly unexpected: LogUnexpected;
 }
 
+/** A stream that is not run here, and still has to end with the service. */
+export interface AbortableStream {
+  /** Ends it with this error, at once. */
+  abort(reason: ConnectError): void;
+}
+
+const never = new AbortController().signal;
+
 /** Runs what answers a call: who asks and for how long, errors into codes, and an end to streams when the service ends. */
 export class RpcCalls {
-  private readonly streams = new Set<AbortController>();
+  private readonly streams = new Set<AbortableStream>();
   private readonly streamsOf = new Map<string, number>();
   private onEmpty: (() => void) | undefined;
 
@@ -51,6 +59,20 @@ export class RpcCalls {
     }
   }
 
+  /** From now on the end of the service is its end, until it is released. */
+  hold(stream: AbortableStream): void {
+    this.streams.add(stream);
+  }
+
+  release(stream: AbortableStream): void {
+    if (this.streams.delete(stream) && this.streams.size === 0) this.onEmpty?.();
+  }
+
+  /** What a caller is told of an error; logs what nobody expected. */
+  errorOf(thrown: unknown): ConnectError {
+    return connectErrorOf(thrown, never, this.options.unexpected);
+  }
+
   /** Ends every stream with `unavailable`; resolves when they are gone, or at the deadline. */
   async stop(deadline: AbortSignal): Promise<void> {
     const reason = new ConnectError('the service is shutting down; watch again when it is back', Code.Unavailable);
@@ -88,8 +110,7 @@ export class RpcCalls {
     const left = (this.streamsOf.get(owner) ?? 1) - 1;
     if (left > 0) this.streamsOf.set(owner, left);
     else this.streamsOf.delete(owner);
-    this.streams.delete(end);
-    if (this.streams.size === 0) this.onEmpty?.();
+    this.release(end);
   }
 }
 

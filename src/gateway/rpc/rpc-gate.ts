@@ -16,6 +16,9 @@ export interface RpcGateOptions {
   readonly installationId: () => string;
 }
 
+/** What the gate has to know of a call. */
+export type GatedCall = Pick<HandlerContext, 'method' | 'values'>;
+
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,128}$/;
 
 /** What every call has to pass before its message is read. */
@@ -39,7 +42,7 @@ export class RpcGate {
    * @throws AppError `request.host_refused`, `request.origin_refused`, `request.rate_limited`, `auth.required`;
    *   ConnectError `unavailable`, `failed_precondition`, `permission_denied`, `invalid_argument`
    */
-  async admit(context: HandlerContext): Promise<void> {
+  async admit(context: GatedCall): Promise<void> {
     const call = callOf(context);
     const { site } = this.options;
     site.requireOwnHost(call.site);
@@ -65,7 +68,7 @@ export class RpcGate {
   }
 
   /** While a shutdown is announced whoever asks is answered, but nothing is begun that lasts. */
-  private requireService({ method }: HandlerContext): void {
+  private requireService({ method }: Pick<GatedCall, 'method'>): void {
     if (method.parent.typeName === Health.typeName) return;
     const isDraining = this.options.readiness.state === 'draining' && method.methodKind !== 'unary';
     if (!this.isStopped && !isDraining) return;

@@ -14,21 +14,21 @@ import { RANDOM, type Random } from '../../runtime/random.js';
 import type { Runnable } from '../../runtime/runnable.js';
 import { GATEWAY_PATH_HEADER } from '../connections/subsystem-connection.js';
 import { type GatewayConfig, gatewayConfig } from '../gateway.config.js';
+import { RegisterHandler } from './register-handler.js';
 import { accessOf } from './rpc-access.js';
 import { RPC_ANSWERS, type RpcAnswers } from './rpc-answers.js';
 import { RPC_CALL, RPC_OBSERVERS, type RpcCall, type RpcObserver } from './rpc-call.js';
 import { RpcCalls } from './rpc-calls.js';
 import { COMPRESSIONS, COMPRESS_FROM_BYTES } from './rpc-compression.js';
 import { corsHeaders, preflightHeaders } from './rpc-cors.js';
-import { connectErrorOf } from './rpc-errors.js';
 import { readExchange, writeExchange } from './rpc-exchange.js';
-import { RpcGate } from './rpc-gate.js';
+import { type GatedCall, RpcGate } from './rpc-gate.js';
 import { RpcHandlers } from './rpc-handlers.js';
 import { badInputOf, refuse } from './rpc-refusals.js';
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 const PREFIXES = ['/flowwatch.v1.', '/grpc.'];
-const never = new AbortController().signal;
+const JSON_OPTIONS = { ignoreUnknownFields: true };
 
 /** FlowWatch's services over Connect, gRPC and gRPC-Web, on the service's one port. */
 @Injectable()
@@ -39,6 +39,7 @@ export class RpcServer implements Runnable {
   private readonly gate: RpcGate;
   private readonly calls: RpcCalls;
   private readonly handlers: RpcHandlers;
+  private readonly registrations: RegisterHandler;
 
   constructor(
     mounts: RequestMounts,
@@ -65,21 +66,25 @@ export class RpcServer implements Runnable {
     });
     const unexpected = (error: unknown): void => this.log.error({ message: 'unexpected error', error });
     this.calls = new RpcCalls({ streamsPerPrincipal, unexpected });
+    const admit = async (context: GatedCall): Promise<void> => {
+      try {
+        await this.gate.admit(context);
+      } catch (thrown) {
+        const error = this.calls.errorOf(thrown);
+        const call = context.values.get(RPC_CALL);
+        if (call) call.code = codeToString(error.code);
+        throw error;
+      }
+    };
+    const { maxMessageBytes: maxBytes } = config;
+    const { registration } = answers;
+    this.registrations = new RegisterHandler({ registration, calls: this.calls, maxBytes, jsonOptions: JSON_OPTIONS, admit });
     this.handlers = new RpcHandlers(answers, this.calls, readiness, {
-      readMaxBytes: config.maxMessageBytes,
+      readMaxBytes: maxBytes,
       acceptCompression: COMPRESSIONS,
       compressMinBytes: COMPRESS_FROM_BYTES,
-      jsonOptions: { ignoreUnknownFields: true },
-      requestGate: async (context) => {
-        try {
-          await this.gate.admit(context);
-        } catch (thrown) {
-          const error = connectErrorOf(thrown, never, unexpected);
-          const call = context.values.get(RPC_CALL);
-          if (call) call.code = codeToString(error.code);
-          throw error;
-        }
-      },
+      jsonOptions: JSON_OPTIONS,
+      requestGate: admit,
     });
     for (const pathPrefix of PREFIXES) {
       const handle = (request: IncomingMessage, response: ServerResponse): void => this.handle(request, response);
@@ -128,7 +133,8 @@ export class RpcServer implements Runnable {
       }
       const call = callFrom(request, requestId);
       response.once('close', () => this.tell(handler, call, response, { begun, requestId }));
-      void this.answer(handler, call, request, response, more);
+      if (this.registrations.takes(path, request)) void this.registrations.serve(call, request, response, more);
+      else void this.answer(handler, call, request, response, more);
     });
   }
 
