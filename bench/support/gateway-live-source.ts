@@ -39,7 +39,10 @@ class Source {
         }),
     });
     const server = createServer((request, response) => {
-      if (!request.url.endsWith('/WatchRuns')) return void answer(request, response);
+      if (!request.url.endsWith('/WatchRuns')) {
+        answer(request, response);
+        return;
+      }
       const { stream } = response;
       request.resume();
       stream.respond({ ':status': 200, 'content-type': 'application/connect+proto' });
