@@ -1,3 +1,4 @@
+import { connect } from 'node:http2';
 import { create } from '@bufbuild/protobuf';
 import { Code, ConnectError, createClient } from '@connectrpc/connect';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -109,6 +110,39 @@ describe('watching runs through the gateway', () => {
     await until(() => statesOf(watching.events, 'billing-run-00003').at(-1) === RUNNING);
     expect(watching.events.slice(before).map(({ run: each }) => each?.id)).toEqual(Array(2).fill('billing-run-00003'));
     await watching.leave();
+  });
+
+  it('ends a client that does not read, says why, and delays nobody else', async () => {
+    const quick = watchRuns('connect', '2');
+    const session = connect(service.url);
+    const slow = session.request({
+      ':method': 'POST',
+      ':path': '/flowwatch.v1.StreamService/WatchRuns',
+      'content-type': 'application/connect+json',
+      'connect-protocol-version': '1',
+    });
+    slow.pause().end(Buffer.concat([Buffer.from([0, 0, 0, 0, 2]), Buffer.from('{}')]));
+    await until(() => {
+      change('warm-up', RUNNING);
+      return quick.events.length > 0;
+    });
+    const count = 3_000;
+    const metadata = { padding: 'x'.repeat(4_000) };
+    for (let run = 0; run < count; run += 1) {
+      billing.services.emitRun({ run: create(RunSchema, { id: `flood-${run}`, status: RUNNING, metadata }) });
+      if (run % 50 === 0) await new Promise(setImmediate);
+      await until(() => quick.events.length >= run - 400);
+    }
+    await until(() => quick.events.filter(({ run }) => run?.id.startsWith('flood-')).length === count);
+    let text = '';
+    slow
+      .setEncoding('utf8')
+      .on('data', (chunk: string) => (text += chunk))
+      .resume();
+    await new Promise((resolve) => slow.once('close', resolve));
+    expect(text).toMatch(/"code":"resource_exhausted".*watch again/);
+    session.close();
+    await quick.leave();
   });
 
   it('does as server-sent events, from where the client left', async () => {

@@ -278,6 +278,51 @@ describe('WatchRuns', () => {
     expect(room.clock.pendingTimers).toBe(0);
   });
 
+  it('begins anew with a subsystem that tells what cannot be read, and leaves the others alone', async () => {
+    const room = new LiveRoom();
+    const [hostile, billing] = [room.join({ id: 'hostile' }), room.join({ id: 'billing' })];
+    const reading = watch(room);
+    await settle();
+    emit(hostile, runOf('', RUNNING));
+    emit(billing, runOf('a', RUNNING));
+    await settle(10);
+    expect(reading.feed.failures).toEqual([{ subsystemId: 'hostile', reason: 'failed' }]);
+    await room.clock.advance(1_000);
+    emit(hostile, runOf('b', RUNNING));
+    expect(told(await reading.settled())).toEqual([`a ${RUNNING} ${UPDATED}`, `b ${RUNNING} ${UPDATED}`]);
+    expect(reading.feed.failures).toEqual([]);
+  });
+
+  it('tells what happened while a subsystem that is polled did not answer', async () => {
+    const room = new LiveRoom();
+    const old = room.join({ id: 'old', old: true, runs: 3 });
+    const reading = watch(room);
+    await settle(20);
+    old.connection.fail('ListRuns', Code.DeadlineExceeded);
+    await room.clock.advance(POLL_MS);
+    expect(reading.feed.failures).toEqual([{ subsystemId: 'old', reason: 'timeout' }]);
+    const run = old.data.addRun({ status: RUNNING });
+    old.connection.heal('ListRuns');
+    await room.clock.advance(30_000);
+    await settle(10);
+    expect(told(reading.messages)).toEqual([`${run.id} ${RUNNING} ${CREATED}`]);
+    expect(reading.feed.failures).toEqual([]);
+  });
+
+  it('finds the end of a polled run that has left both lists', async () => {
+    const room = new LiveRoom();
+    const old = room.join({ id: 'old', old: true, runs: 0 });
+    const first = old.data.addRun({ status: RUNNING });
+    const reading = watch(room);
+    await settle(20);
+    first.status = SUCCEEDED;
+    for (let run = 0; run < 600; run += 1) old.data.addRun({ status: SUCCEEDED });
+    await room.clock.advance(POLL_MS);
+    await settle(20);
+    expect(told(reading.messages)).toContain(`${first.id} ${SUCCEEDED} ${COMPLETED}`);
+    expect(old.connection.count('GetRun')).toBe(1);
+  });
+
   it('refuses bad input by its fields', () => {
     const room = new LiveRoom();
     const request = create(WatchRunsRequestSchema, { workflowIds: ['a', ''], subsystemIds: Array(101).fill('a') });
