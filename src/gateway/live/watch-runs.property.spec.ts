@@ -44,19 +44,18 @@ async function apply(room: LiveRoom, subsystems: ReadonlyMap<string, LiveSubsyst
   const subsystem = subsystems.get(step.id);
   if (!subsystem) return;
   const { services, data } = subsystem;
-  if (step.kind === 'kill') services.endStreams(new ConnectError('killed', Code.Unavailable));
+  if (step.kind === 'change') {
+    const run = data.runs[step.run % data.runs.length];
+    // As an engine does: what has ended says when.
+    const finishedAt = timestampFromMs(room.clock.now());
+    if (run && run.status !== step.status) services.emitRun({ run: { ...run, status: step.status, finishedAt } });
+  } else if (step.kind === 'kill') services.endStreams(new ConnectError('killed', Code.Unavailable));
   else if (step.kind === 'end') services.endStreams();
   else if (step.kind === 'stale') room.directory.setState(step.id, 'stale');
   else if (step.kind === 'back') room.directory.setState(step.id, 'connected');
-  else if (step.kind === 'add') {
+  else {
     const run = data.addRun({ status: RunStatus.RUNNING });
     services.emitRun({ eventType: RunEventType.CREATED, run });
-  } else {
-    const run = data.runs[step.run % data.runs.length];
-    if (run && run.status !== step.status) {
-      // As an engine does: what has ended says when.
-      services.emitRun({ run: { ...run, status: step.status, finishedAt: timestampFromMs(room.clock.now()) } });
-    }
   }
   return settle(2);
 }
