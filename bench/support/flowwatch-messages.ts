@@ -10,3 +10,6 @@ export const { WorkflowService } = (await import(
 export const { RunSchema, RunStatus } = (await import(
   built('types_pb')
 )) as typeof import('../../src/gateway/gen/flowwatch/v1/types_pb.ts');
+export const { GatewayMessageSchema, SubsystemMessageSchema } = (await import(
+  built('gateway_service_pb')
+)) as typeof import('../../src/gateway/gen/flowwatch/v1/gateway_service_pb.ts');

@@ -57,7 +57,8 @@ export class RpcRoom {
   failures: SubsystemFailure[] = [];
   answering: Answering = () => ({});
   register: RpcAnswers['registration']['register'] = async function* () {};
-  openRegistration: RpcAnswers['registration']['open'] = (...given) => scriptedRegistration(this.register, ...given);
+  openRegistration: RpcAnswers['registration']['open'] = (...given) =>
+    scriptedRegistration((...asked) => this.register(...asked), ...given);
 
   private constructor(
     private readonly http: HttpServer,

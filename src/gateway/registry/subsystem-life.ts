@@ -102,6 +102,11 @@ const TRANSITIONS: { readonly [T in LifeEvent['type']]: (life: SubsystemLife, ev
       ),
     ),
   checked: (life, { at, heartbeatMs, graceMs }) => {
+    const isNews = (instance: InstanceLife): boolean =>
+      isOver(instance, at, graceMs) ||
+      instance.sessions.some((session) => !session.silent && hasMissed(session, at, heartbeatMs));
+    // Nearly always: a thousand of them are looked at in one go.
+    if (!life.instances.some(isNews)) return life;
     const silenced = mapInstances(life, (instance) =>
       withSessions(
         instance,
@@ -128,13 +133,34 @@ export function instanceState({ reachable, deadSince }: InstanceLife): Subsystem
 
 /** Its best instance decides. Without any it is not registered; then `stale`, which nobody sees. */
 export function subsystemState({ instances }: SubsystemLife): SubsystemState {
-  const states = new Set(instances.map(instanceState));
-  return (['connected', 'connecting'] as const).find((state) => states.has(state)) ?? 'stale';
+  let best: SubsystemState = 'stale';
+  for (const instance of instances) {
+    const state = instanceState(instance);
+    if (state === 'connected') return state;
+    if (state === 'connecting') best = state;
+  }
+  return best;
 }
 
 /** Where calls may go, in the order in which the instances came. */
 export function liveEndpoints({ instances }: SubsystemLife): string[] {
   return instances.filter((instance) => instanceState(instance) === 'connected').map(({ endpoint }) => endpoint);
+}
+
+/** Whether others see no difference: they are not told of pings and answers. */
+export function hasSameShape({ instances }: SubsystemLife, { instances: others }: SubsystemLife): boolean {
+  return (
+    instances.length === others.length &&
+    instances.every((instance, index) => {
+      const other = others[index];
+      return (
+        other !== undefined &&
+        instance.endpoint === other.endpoint &&
+        instanceState(instance) === instanceState(other) &&
+        instance.sessions.length === other.sessions.length
+      );
+    })
+  );
 }
 
 /**

@@ -14,7 +14,7 @@ import { readWorkflows } from './call-back.js';
 import { type CallBackFailure, RegisteredSubsystem, type SubsystemDescription } from './registered-subsystem.js';
 import { SUBSYSTEM_CONNECTIONS, type SubsystemConnections } from './subsystem-connections.js';
 import type { DirectoryChange, Subsystem, SubsystemDirectory } from './subsystem-directory.js';
-import { type LifeEvent, type SessionSource, instanceState, transition } from './subsystem-life.js';
+import { type LifeEvent, type SessionSource, hasSameShape, transition } from './subsystem-life.js';
 
 export interface NewSession extends SubsystemDescription {
   readonly tenantId: string;
@@ -202,6 +202,7 @@ export class SubsystemRegistry implements SubsystemDirectory {
     if (this.subsystems.get(subsystem.id) !== subsystem) return;
     const before = { life: subsystem.life, state: subsystem.state };
     subsystem.life = transition(before.life, event);
+    if (subsystem.life === before.life && !isNew) return;
     if (event.type === 'checked') this.endForgotten(subsystem, before.life);
     if (subsystem.life.instances.length === 0) {
       this.remove(subsystem, 'it has not answered for too long');
@@ -211,7 +212,7 @@ export class SubsystemRegistry implements SubsystemDirectory {
     // Back by an answer on a stream that was there: what it offers may have changed meanwhile.
     if (before.state === 'stale' && event.type === 'answered') subsystem.learnedAt = Number.NEGATIVE_INFINITY;
     if (state !== before.state && state !== 'connecting') this.tell(subsystem, state);
-    else if (isNew || shapeOf(subsystem.life) !== shapeOf(before.life)) this.tell(subsystem, 'changed');
+    else if (isNew || !hasSameShape(subsystem.life, before.life)) this.tell(subsystem, 'changed');
   }
 
   /** Those of instances that the check has removed: a half-open connection is never heard of again. */
@@ -264,13 +265,6 @@ export class SubsystemRegistry implements SubsystemDirectory {
       this.log.warn({ message: 'a connection could not be closed', subsystemId: subsystem.id, error });
     }
   }
-}
-
-/** What of a life others are told of: pings and answers are not. */
-function shapeOf({ instances }: RegisteredSubsystem['life']): string {
-  return instances
-    .map((instance) => `${instance.endpoint} ${instanceState(instance)} ${instance.sessions.length}`)
-    .join(', ');
 }
 
 function sameWorkflows(a: readonly WorkflowDefinition[], b: readonly WorkflowDefinition[]): boolean {

@@ -52,6 +52,8 @@ export class RegisterExchange implements RegistrationWire, AbortableStream {
     http.on('data', (chunk: Buffer) => this.read(chunk));
     http.once('end', () => this.inputEnded());
     http.once('close', () => this.gone());
+    // A request without a body is over before anybody listens.
+    if (http.readableEnded) this.inputEnded();
   }
 
   /** The service ends. */
@@ -99,8 +101,8 @@ export class RegisterExchange implements RegistrationWire, AbortableStream {
   };
 
   private inputEnded(): void {
-    // A connection that breaks ends what comes over it, too.
-    if (this.http.aborted || this.http.destroyed) this.gone();
+    // What is reset or breaks off ends, too.
+    if (this.http.closed || this.http.destroyed) this.gone();
     else if (this.reader.isInMessage) {
       this.input?.fail(new ConnectError('the stream ends within a message', Code.InvalidArgument));
     } else this.input?.inputEnded();

@@ -78,7 +78,13 @@ export class RpcServer implements Runnable {
     };
     const { maxMessageBytes: maxBytes } = config;
     const { registration } = answers;
-    this.registrations = new RegisterHandler({ registration, calls: this.calls, maxBytes, jsonOptions: JSON_OPTIONS, admit });
+    this.registrations = new RegisterHandler({
+      registration,
+      calls: this.calls,
+      maxBytes,
+      jsonOptions: JSON_OPTIONS,
+      admit,
+    });
     this.handlers = new RpcHandlers(answers, this.calls, readiness, {
       readMaxBytes: maxBytes,
       acceptCompression: COMPRESSIONS,
