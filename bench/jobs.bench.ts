@@ -80,11 +80,13 @@ async function throughput(queue: JobQueue, store: string): Promise<Figure[]> {
       await topUp(queue, QUEUED);
       rates.push(await rateOf(() => cycle(queue, batch, ROUND_MS)));
     }
-    for (const { peer, rates } of peers) rates.push(await rateOf(() => peer.run(ROUND_MS)));
+    for (const { peer, rates } of peers) {
+      await peer.prepare?.();
+      rates.push(await rateOf(() => peer.run(ROUND_MS)));
+      await peer.end?.();
+    }
   }
-  // Of agenda its best round: in some it does nothing at all.
-  const best = (rates: readonly Rate[]): Rate => rates.toSorted((a, b) => b.perSecond - a.perSecond)[0] ?? NO_RATE;
-  const beside = peers.map(({ name, rates }) => ({ name, rate: name === 'agenda' ? best(rates) : medianRate(rates) }));
+  const beside = peers.map(({ name, rates }) => ({ name, rate: medianRate(rates) }));
   return BATCHES.map((batch) => {
     const rate = medianRate(ours.get(batch) ?? []);
     const factor = (name: string): number => {
@@ -102,8 +104,6 @@ async function throughput(queue: JobQueue, store: string): Promise<Figure[]> {
     };
   });
 }
-
-const NO_RATE: Rate = { perSecond: 0, perCpuSecond: 0 };
 
 async function idleLatency(queue: JobQueue, store: string): Promise<Figure> {
   const agent = agentOf(1);

@@ -25,4 +25,5 @@ for (const name of asked.length > 0 ? asked : names) {
     process.stdout.write(row([figure, ours, peer, goal, met ? 'yes' : 'NO']));
   }
 }
-process.exitCode = missed === 0 ? 0 : 1;
+// Peers leave timers behind: agenda one for each job that it held when it was stopped.
+process.exit(missed === 0 ? 0 : 1);

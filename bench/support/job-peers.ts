@@ -3,6 +3,9 @@ import type { JobDocument } from '../../src/jobs/job.document.ts';
 
 /** Something that takes jobs of a queue that is full and ends them. */
 export interface JobPeer {
+  /** Before and after each run, not part of its time. */
+  prepare?(): Promise<void>;
+  end?(): Promise<void>;
   /** Returns how many it did in this time. */
   run(forMs: number): Promise<number>;
 }
@@ -99,35 +102,39 @@ export async function agendaQueue(database: mongo.Db, queued: number, agents: nu
   const modules = await loadAgenda();
   if (modules === null) return null;
   const { Agenda, MongoBackend } = modules;
+  let rounds = 0;
   let done = 0;
-  const open = async (): Promise<AgendaQueue> => {
-    const sort = { nextRunAt: 1, priority: -1 };
-    const backend = new MongoBackend({ mongo: database, collection: 'agenda', ensureIndex: true, sort });
-    const limits = { defaultConcurrency: agents, maxConcurrency: agents, defaultLockLimit: 1_000 };
-    const agenda = new Agenda({ backend, processEvery: 50, ...limits });
-    agenda.define('bench', () => {
-      done += 1;
-      return Promise.resolve();
-    });
-    await agenda.ready;
-    return agenda;
-  };
-  await (await open()).now('bench', { n: 1 });
-  const jobs = database.collection<AgendaJob>('agenda');
-  const like = await jobs.findOne({ name: 'bench' });
-  if (!like) throw new Error('agenda has not stored its job');
-  const { _id, ...fields } = like;
-  await insert(jobs, queued, () => ({ ...fields, nextRunAt: new Date() }));
+  let agenda: AgendaQueue | undefined;
   return {
+    async prepare() {
+      // One that was stopped does no job when it is started again, nor does another one on the same collection.
+      rounds += 1;
+      const collection = `agenda_${rounds}`;
+      const sort = { nextRunAt: 1, priority: -1 };
+      const backend = new MongoBackend({ mongo: database, collection, ensureIndex: true, sort });
+      const limits = { defaultConcurrency: agents, maxConcurrency: agents, defaultLockLimit: 1_000 };
+      agenda = new Agenda({ backend, processEvery: 50, ...limits });
+      agenda.define('bench', () => {
+        done += 1;
+        return Promise.resolve();
+      });
+      await agenda.ready;
+      await agenda.now('bench', { n: 1 });
+      const jobs = database.collection<AgendaJob>(collection);
+      const like = await jobs.findOne({ name: 'bench' });
+      if (!like) throw new Error('agenda has not stored its job');
+      const { _id, ...fields } = like;
+      await insert(jobs, queued, () => ({ ...fields, nextRunAt: new Date() }));
+    },
     async run(forMs) {
-      // One that was stopped does not start again.
-      const agenda = await open();
       const before = done;
-      await agenda.start();
+      await agenda?.start();
       await new Promise((resolve) => setTimeout(resolve, forMs));
-      const during = done - before;
-      await agenda.stop();
-      return during;
+      return done - before;
+    },
+    async end() {
+      await agenda?.stop();
+      await database.collection(`agenda_${rounds}`).drop();
     },
   };
 }

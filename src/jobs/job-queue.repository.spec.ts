@@ -93,6 +93,17 @@ const waitsAnew = index.map((by) => [
   reconcile(0),
   resume(),
 ]);
+/** Time is set back under leases, which a leader then shortens: their agent keeps them for one more lease, no longer. */
+const setBack = fc
+  .tuple(index, fc.constantFrom(5 * SECOND, 50 * SECOND, 61 * SECOND), fc.nat({ max: 1 }))
+  .map(([by, ms, of]) => [
+    claim(1, by, 4, null),
+    jump(-10 * MINUTE),
+    reconcile(0),
+    advance(ms),
+    reconcile(1),
+    tell('start', 0, -1 - of),
+  ]);
 const report = fc.constantFrom(
   ...(['start', 'start', 'progress', 'complete', 'complete', 'fail', 'failForGood'] as const),
 );
@@ -114,7 +125,7 @@ const commands = fc.commands(
     replica.map(reconcile),
     fc.nat({ max: 2 }).map(pauseLeader),
     fc.constant(resume()),
-    fc.oneof(beatsMeanwhile, waitsAnew).map(sequence),
+    fc.oneof(beatsMeanwhile, waitsAnew, setBack).map(sequence),
   ],
   { maxCommands: 100, size: 'max' },
 );

@@ -253,7 +253,8 @@ export async function cancelJob(jobId: string, model: QueueModel, replica: JobRe
 export function doubt(model: QueueModel, system: QueueSystem, now: number): void {
   const { leaseMs } = system.room.config;
   for (const claimed of model.claims) {
-    claimed.safeUntil = Math.min(claimed.safeUntil, Math.max(system.room.clock.now(), now) + leaseMs + MINUTE);
+    // Time was set back: it shortens leases that end far later to what a new one would have.
+    claimed.safeUntil = Math.min(claimed.safeUntil, Math.max(system.room.clock.now(), now) + leaseMs);
     if (claimed.safeUntil <= now || model.away.has(claimed.agent.id)) claimed.isDoubtful = true;
   }
 }
