@@ -21,7 +21,8 @@ describe('Http2Connections', () => {
       isOpenEnded: ({ url }) => url === '/open',
       handle: (_request, response) => void answers.push(response),
     });
-    listener = createServer((socket) => connections.accept(socket));
+    // As Node's server of HTTP/1.1 accepts them.
+    listener = createServer({ allowHalfOpen: true }, (socket) => connections.accept(socket));
     listener.listen(0, '127.0.0.1');
     await once(listener, 'listening');
     client = connect(`http://127.0.0.1:${(listener.address() as AddressInfo).port}`);
@@ -71,6 +72,15 @@ describe('Http2Connections', () => {
     for (const line of lines) line.destroy();
     lost.destroy();
     between.close();
+  });
+
+  it('ends the streams of a client that has ended the connection', async () => {
+    const stream = client.request({ ':method': 'POST', ':path': '/open' }, { endStream: false });
+    stream.on('error', () => undefined);
+    while (answers.length === 0) await new Promise(setImmediate);
+    const gone = closed(answers[0] as Http2ServerResponse);
+    client.destroy();
+    await gone;
   });
 
   it('resets a request that is not through in its time, and leaves one that may go on', async () => {

@@ -46,6 +46,8 @@ export class Http2Connections {
   }
 
   accept(socket: Duplex): void {
+    // Node's listener for HTTP/1.1 leaves a connection open that its client has ended; in HTTP/2 that ends every stream.
+    socket.allowHalfOpen = false;
     this.sockets.add(socket);
     socket.once('close', () => this.sockets.delete(socket));
     const admit = (session: ServerHttp2Session): void => this.admit(session, socket);
