@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { AppError } from '../errors/app-error.js';
 import type { Clock } from '../runtime/clock.js';
 import { isLoopbackAddress } from './loopback.js';
@@ -8,6 +9,8 @@ const ADDRESSES = 10_000;
 interface Count {
   failures: number;
   readonly resetsAt: number;
+  /** Digests of secrets that count once; no more than the limit. */
+  readonly secrets: Set<string>;
 }
 
 /** Counts wrong credentials by address. Bounded: beyond 10 000 addresses the oldest count is forgotten. */
@@ -35,17 +38,30 @@ export class FailedLogins {
     });
   }
 
-  record(address: string): void {
+  /**
+   * @param secret of a program that tries the same one for ever, which then counts once: who guesses does not repeat
+   *   himself, and others behind the same address must not suffer for a program set up wrongly.
+   */
+  record(address: string, secret?: string): void {
     if (isLoopbackAddress(address)) return;
+    const count = this.countOf(address);
+    if (secret !== undefined) {
+      const digest = createHash('sha256').update(secret).digest('base64');
+      if (count.secrets.has(digest)) return;
+      if (count.secrets.size < this.limit) count.secrets.add(digest);
+    }
+    count.failures += 1;
+  }
+
+  private countOf(address: string): Count {
     const now = this.clock.monotonic();
     const known = this.counts.get(address);
-    if (known && known.resetsAt > now) {
-      known.failures += 1;
-      return;
-    }
+    if (known && known.resetsAt > now) return known;
+    const count = { failures: 0, resetsAt: now + WINDOW_MS, secrets: new Set<string>() };
     this.counts.delete(address);
-    this.counts.set(address, { failures: 1, resetsAt: now + WINDOW_MS });
+    this.counts.set(address, count);
     const oldest = this.counts.keys().next().value;
     if (this.counts.size > ADDRESSES && oldest !== undefined) this.counts.delete(oldest);
+    return count;
   }
 }

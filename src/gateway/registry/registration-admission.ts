@@ -39,7 +39,7 @@ export class RegistrationAdmission {
   requireKnownKey({ headerKey, peerAddress }: RegistrationPeer): void {
     const { keys, failedLogins } = this.options;
     if (headerKey === undefined || keys.isKnown(headerKey)) return;
-    failedLogins.record(peerAddress);
+    failedLogins.record(peerAddress, headerKey);
     throw new ConnectError('the key of the Authorization header is wrong', Code.Unauthenticated);
   }
 
@@ -65,7 +65,7 @@ export class RegistrationAdmission {
     const { keys, failedLogins } = this.options;
     const verdict = keys.judge(headerKey ?? apiKey, subsystemId);
     if (verdict === 'wrong') {
-      failedLogins.record(peerAddress);
+      failedLogins.record(peerAddress, headerKey ?? apiKey);
       throw new RegistrationRefused('the key is missing or wrong', Code.Unauthenticated);
     }
     if (verdict !== 'foreign') return verdict.tenantId;
