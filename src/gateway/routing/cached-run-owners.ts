@@ -20,6 +20,8 @@ interface RunEntry {
   readonly lookedFor?: { readonly tenantId: string; readonly epoch: number } | undefined;
 }
 
+const NOBODY: readonly Subsystem[] = [];
+
 interface SharedLookup {
   readonly lookup: RunLookup;
   waiting: number;
@@ -170,7 +172,9 @@ export class CachedRunOwners implements RunOwners {
   }
 
   private ownersOf(entry: RunEntry | undefined, scope: Scope): readonly Subsystem[] {
-    return entry?.owners.filter((owner) => isInScope(scope, owner.tenantId) && !this.removed.has(owner)) ?? [];
+    if (!entry) return NOBODY;
+    const isThere = (owner: Subsystem): boolean => isInScope(scope, owner.tenantId) && !this.removed.has(owner);
+    return entry.owners.every(isThere) ? entry.owners : entry.owners.filter(isThere);
   }
 
   private seenOnlyAt(subsystem: Subsystem): RunEntry {

@@ -8,7 +8,7 @@ import { accessOf } from './rpc-access.js';
 import { callOf } from './rpc-call.js';
 import type { RpcCalls } from './rpc-calls.js';
 
-type AnswerOnce<I extends DescMessage, O extends DescMessage> = (
+export type AnswerOnce<I extends DescMessage, O extends DescMessage> = (
   caller: Caller,
   request: MessageShape<I>,
 ) => Promise<Answer<MessageShape<O>>>;
@@ -16,6 +16,8 @@ type AnswerLive<I extends DescMessage, O extends DescMessage> = (
   caller: Caller,
   request: MessageShape<I>,
 ) => Feed<MessageShape<O>>;
+
+export type UnaryMethod<I extends DescMessage, O extends DescMessage> = Method<'unary', I, O>;
 
 type Method<K extends DescMethod['methodKind'], I extends DescMessage, O extends DescMessage> = DescMethod & {
   readonly methodKind: K;
@@ -42,18 +44,14 @@ export class AnswerBinder {
 
   bindUnary<I extends DescMessage, O extends DescMessage>(
     router: ConnectRouter,
-    method: Method<'unary', I, O>,
+    method: UnaryMethod<I, O>,
     answer: AnswerOnce<I, O>,
   ): void {
     const isChange = accessOf(method) !== 'viewer';
     const handle = (request: MessageShape<I>, context: HandlerContext): Promise<MessageShape<O>> =>
       this.calls.once(context, async (caller) => {
         if (isChange) callOf(context).request = request;
-        const answered = answer(caller, request);
-        // Not every answer looks at the signal all the time, and a deadline is a promise.
-        const { value, failures, notes } = await (caller.timeoutMs === undefined
-          ? answered
-          : abortable(answered, caller.signal));
+        const { value, failures, notes } = await inTime(caller, answer(caller, request));
         setReservations(context.responseHeader, { failures, notes });
         return value;
       });
@@ -69,6 +67,11 @@ export class AnswerBinder {
       this.calls.live(context, (caller) => withReservations(answer(caller, request), context.responseHeader));
     router.rpc(method, handle as MethodImpl<typeof method>);
   }
+}
+
+/** Not every answer looks at the signal all the time, and a deadline is a promise. */
+export function inTime<T>({ timeoutMs, signal }: Caller, answered: Promise<T>): Promise<T> {
+  return timeoutMs === undefined ? answered : abortable(answered, signal);
 }
 
 function isKind<K extends DescMethod['methodKind']>(

@@ -11,7 +11,10 @@ export interface Reservations {
 }
 
 /** Says whose part is missing, as `billing;timeout, shipping;unreachable`, ids percent-encoded, and what else holds. */
-export function setReservations(headers: Headers, { failures = [], notes = [], polled = [] }: Reservations): void {
+export function setReservations(
+  headers: Pick<Headers, 'set'>,
+  { failures = [], notes = [], polled = [] }: Reservations,
+): void {
   if (failures.length > 0) {
     const named = failures.map(({ subsystemId, reason }) => `${encodeURIComponent(subsystemId)};${reason}`);
     headers.set(FAILED_SUBSYSTEMS_HEADER, named.join(', '));

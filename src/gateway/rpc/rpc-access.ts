@@ -75,7 +75,13 @@ export function nameOf(method: Pick<DescMethod, 'parent' | 'name'>): string {
   return `${method.parent.typeName}/${method.name}`;
 }
 
+const accessByMethod = new WeakMap<object, RpcAccess>();
+
 /** undefined for what is none of our RPCs. */
 export function accessOf(method: Pick<DescMethod, 'parent' | 'name'>): RpcAccess | undefined {
-  return ACCESS.get(nameOf(method));
+  const known = accessByMethod.get(method);
+  if (known !== undefined) return known;
+  const access = ACCESS.get(nameOf(method));
+  if (access !== undefined) accessByMethod.set(method, access);
+  return access;
 }

@@ -15,6 +15,9 @@ export interface AbortableStream {
   abort(reason: ConnectError): void;
 }
 
+/** How long a call lasts. */
+export type CallTime = Pick<HandlerContext, 'signal' | 'timeoutMs'>;
+
 const never = new AbortController().signal;
 
 /** Runs what answers a call: who asks and for how long, errors into codes, and an end to streams when the service ends. */
@@ -25,8 +28,11 @@ export class RpcCalls {
 
   constructor(private readonly options: RpcCallsOptions) {}
 
-  async once<T>(context: HandlerContext, answer: (caller: Caller) => Promise<T>): Promise<T> {
-    const call = callOf(context);
+  once<T>(context: HandlerContext, answer: (caller: Caller) => Promise<T>): Promise<T> {
+    return this.unary(callOf(context), context, answer);
+  }
+
+  async unary<T>(call: RpcCall, context: CallTime, answer: (caller: Caller) => Promise<T>): Promise<T> {
     try {
       const value = await answer(callerOf(call, context));
       call.code = 'ok';
@@ -119,7 +125,7 @@ function ownerOf({ principal }: RpcCall): string {
 }
 
 /** @throws Error if the call was not let in */
-function callerOf(call: RpcCall, { signal, timeoutMs }: HandlerContext): Caller {
+function callerOf(call: RpcCall, { signal, timeoutMs }: CallTime): Caller {
   const { principal, gatewayPath, idempotencyKey } = call;
   if (!principal) throw new Error('the RPC was not let in');
   return { principal, signal, timeoutMs: timeoutMs(), gatewayPath, idempotencyKey };

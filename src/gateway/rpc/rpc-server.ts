@@ -15,6 +15,7 @@ import type { Runnable } from '../../runtime/runnable.js';
 import { GATEWAY_PATH_HEADER } from '../connections/subsystem-connection.js';
 import { type GatewayConfig, gatewayConfig } from '../gateway.config.js';
 import { RegisterHandler } from './register-handler.js';
+import { LeanUnaryHandler } from './lean-unary-handler.js';
 import { accessOf } from './rpc-access.js';
 import { RPC_ANSWERS, type RpcAnswers } from './rpc-answers.js';
 import { RPC_CALL, RPC_OBSERVERS, type RpcCall, type RpcObserver } from './rpc-call.js';
@@ -25,6 +26,7 @@ import { readExchange, writeExchange } from './rpc-exchange.js';
 import { type GatedCall, RpcGate } from './rpc-gate.js';
 import { RpcHandlers } from './rpc-handlers.js';
 import { badInputOf, refuse } from './rpc-refusals.js';
+import { undecodedReads } from './undecoded-methods.js';
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 const PREFIXES = ['/flowwatch.v1.', '/grpc.'];
@@ -40,6 +42,7 @@ export class RpcServer implements Runnable {
   private readonly calls: RpcCalls;
   private readonly handlers: RpcHandlers;
   private readonly registrations: RegisterHandler;
+  private readonly reads: LeanUnaryHandler;
 
   constructor(
     mounts: RequestMounts,
@@ -83,6 +86,13 @@ export class RpcServer implements Runnable {
       calls: this.calls,
       maxBytes,
       jsonOptions: JSON_OPTIONS,
+      admit,
+    });
+    const { calls } = this;
+    this.reads = new LeanUnaryHandler(undecodedReads(answers), {
+      calls,
+      clock,
+      maxBytes,
       admit,
     });
     this.handlers = new RpcHandlers(answers, this.calls, readiness, {
@@ -140,18 +150,24 @@ export class RpcServer implements Runnable {
       const call = callFrom(request, requestId);
       response.once('close', () => this.tell(handler, call, response, { begun, requestId }));
       if (this.registrations.takes(path, request)) void this.registrations.serve(call, request, response, more);
-      else void this.answer(handler, call, request, response, more);
+      else void this.answer(handler, path, call, request, response, more);
     });
   }
 
   private async answer(
     handler: UniversalHandler,
+    path: string,
     call: RpcCall,
     request: IncomingMessage,
     response: ServerResponse,
     more: OutgoingHttpHeaders,
   ): Promise<void> {
     try {
+      const read = this.reads.find(path, request);
+      if (read) {
+        await this.reads.serve(read, call, request, response, more);
+        return;
+      }
       const values = createContextValues().set(RPC_CALL, call);
       const answer = await handler(readExchange(request, response, request.url ?? '', values));
       if (answer.body === undefined && answer.status >= 400) refuse(answer.status, request, response, more);
