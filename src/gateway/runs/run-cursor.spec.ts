@@ -55,6 +55,13 @@ describe('a cursor of runs', () => {
     expect(() => decodeRunCursor('2jAAAA', 'question')).toThrow('another version');
   });
 
+  it('refuses a number of runs that is none, which no answer could carry', () => {
+    for (const f of [1.5, -7]) {
+      const json = JSON.stringify({ q: 'question', p: [{ i: 'billing', f }] });
+      expect(() => decodeRunCursor(`1j${Buffer.from(json).toString('base64url')}`, 'question')).toThrow(invalid);
+    }
+  });
+
   it('stays small with a thousand subsystems of which a page came from few', () => {
     const passed = { major: 1_700_000_000, minor: 5, subsystemId: 'subsystem-7' };
     const untouched = (i: number): [string, CursorPlace] => [`subsystem-${i}`, { cursor: '', taken: 0, floor: passed }];

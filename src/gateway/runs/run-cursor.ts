@@ -41,7 +41,7 @@ const VERSION = '1';
 const key = z.tuple([z.union([z.number(), z.string(), z.null()]), z.number()]);
 const floor = z.tuple([z.union([z.number(), z.string(), z.null()]), z.number(), z.string()]);
 const place = z.union([
-  z.strictObject({ i: z.string(), f: z.union([z.number(), z.null()]) }),
+  z.strictObject({ i: z.string(), f: z.number().int().min(0).nullable() }),
   z.strictObject({
     i: z.string(),
     c: z.string().optional(),
