@@ -60,12 +60,16 @@ function mergeStep(stepName: string, same: readonly StepDurationEntry[]): StepDu
   });
 }
 
+/** Of those that tell it: one that does not has no zeros. */
 function merge(
   same: readonly StepDurationEntry[],
   percentilesOf: (entry: StepDurationEntry) => DurationPercentiles | undefined,
-): DurationPercentiles {
-  const weighed = same.map((entry) => ({ percentiles: percentilesOf(entry) ?? {}, samples: entry.sampleCount }));
-  return create(DurationPercentilesSchema, boundedPercentiles(weighed));
+): DurationPercentiles | undefined {
+  const weighed = same.flatMap((entry) => {
+    const percentiles = percentilesOf(entry);
+    return percentiles ? [{ percentiles, samples: entry.sampleCount }] : [];
+  });
+  return weighed.length === 0 ? undefined : create(DurationPercentilesSchema, boundedPercentiles(weighed));
 }
 
 /** As FlowWatch has it: twice the median, by nearest rank, of the p95 of all steps; a bottleneck is above. */

@@ -2,7 +2,11 @@ import { describe, expect, it } from '@jest/globals';
 import { create } from '@bufbuild/protobuf';
 import { durationFromMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
 import fc from 'fast-check';
-import { GetLatencyResponseSchema, GetStepDurationResponseSchema } from '../gen/flowwatch/v1/analytics_service_pb.js';
+import {
+  GetLatencyResponseSchema,
+  GetStepDurationResponseSchema,
+  StepDurationEntrySchema,
+} from '../gen/flowwatch/v1/analytics_service_pb.js';
 import { toNanos } from '../routing/wire-time.js';
 import { mergeLatency } from './merge-latency.js';
 import { mergeStepDuration } from './merge-step-duration.js';
@@ -112,6 +116,15 @@ describe('merged step durations', () => {
     // Twice the median of 10, 30 and 500.
     expect(ms(value.bottleneckThreshold)).toBe(60);
     expect(value.steps.filter(({ isBottleneck }) => isBottleneck).map(({ stepName }) => stepName)).toEqual(['pack']);
+  });
+
+  it('takes what a subsystem does not tell for untold, not for zero', () => {
+    const untold = create(GetStepDurationResponseSchema, { steps: [{ stepName: 'pay', sampleCount: 1_000n }] });
+    const { execution, queueWait, sampleCount } =
+      mergeStepDuration([report(step('pay', [500])), untold]).value.steps[0] ?? create(StepDurationEntrySchema);
+    expect(ms(execution?.p95)).toBe(500);
+    expect(queueWait).toBeUndefined();
+    expect(sampleCount).toBe(1_001n);
   });
 
   it('does not claim to be approximate where no step is shared', () => {
