@@ -51,6 +51,11 @@ export class RegistrationAdmission {
     const tenantId = this.tenantOf(request, peer);
     const { endpoint, ...said } = readRegisterRequest(request);
     this.requireAllowed(endpoint.host);
+    // Of the same tenant it may be the same program under a new id; another tenant's runs must not come in reach.
+    const others = this.options.registry.othersAt(endpoint.origin, said.id);
+    if (others.some((other) => other.tenantId !== tenantId)) {
+      throw new RegistrationRefused('another subsystem is registered at this endpoint', Code.AlreadyExists);
+    }
     const { capabilities, workflows } = request;
     const first = { capabilities, workflows: workflows.slice(0, MAX_ANNOUNCED_WORKFLOWS) };
     try {

@@ -257,6 +257,14 @@ describe('who may register', () => {
     expect(room.registry.list({ tenantId: 'default' })).toEqual([]);
   });
 
+  it('is refused at the endpoint of another tenant, whose runs it would bring in reach', async () => {
+    const room = await openRoom({ config });
+    await register(room, { ...billing, apiKey: 'key-of-billing-0123' });
+    const client = await register(room, { ...billing, subsystemId: 'ledger', apiKey: 'key-of-ledger-01234' });
+    expect(client.error?.code).toBe(Code.AlreadyExists);
+    expect(room.registry.find(SYSTEM_SCOPE, 'ledger')).toBeUndefined();
+  });
+
   it('a key in the header counts, and a wrong one ends the stream before anything is read', async () => {
     const room = await openRoom({ config });
     const right = await register(room, billing, { Authorization: 'Bearer key-of-billing-0123' });

@@ -80,6 +80,13 @@ export class SubsystemRegistry implements SubsystemDirectory {
     return subsystem && isInScope(scope, subsystem.tenantId) ? subsystem : undefined;
   }
 
+  /** Other subsystems with an instance at this endpoint. */
+  othersAt(endpoint: string, id: string): readonly RegisteredSubsystem[] {
+    return [...this.subsystems.values()].filter(
+      (other) => other.id !== id && other.life.instances.some((instance) => instance.endpoint === endpoint),
+    );
+  }
+
   onChange(listener: (change: RegistryChange) => void): () => void {
     this.listeners.add(listener);
     return () => void this.listeners.delete(listener);

@@ -114,6 +114,16 @@ describe('a subsystem that a person registers', () => {
     client.cut();
   });
 
+  it('has an endpoint of its own, which no other tenant gets at under another id', async () => {
+    const room = await openRoom();
+    await room.service.register(OPERATOR, asked);
+    for (const principal of [OPERATOR, STRANGER]) {
+      const again = room.service.register(principal, { ...asked, id: 'evil', endpoint: A });
+      await expect(again).rejects.toMatchObject({ code: 'subsystem.already_registered', status: 409 });
+    }
+    expect(await room.repository.list(SYSTEM_SCOPE)).toHaveLength(1);
+  });
+
   it('is registered once, whoever comes first of several at once', async () => {
     const room = await openRoom();
     const all = await Promise.allSettled(Array.from({ length: 10 }, () => room.service.register(OPERATOR, asked)));

@@ -88,6 +88,8 @@ export class SubsystemsService implements Runnable, TenantUsage {
   /** @throws AppError `request.invalid` (endpoint), `egress.refused`, `subsystem.already_registered`. */
   async register(principal: Principal, asked: SubsystemRegistration): Promise<SubsystemView> {
     const endpoint = this.allowedEndpoint(asked.endpoint);
+    // Its runs would count twice, and those of another tenant would be in reach.
+    if (this.registry.othersAt(endpoint, asked.id).length > 0) throw endpointTaken();
     const stored: StoredSubsystem = {
       _id: new Types.ObjectId(),
       tenantId: principal.tenantId === ALL_TENANTS ? DEFAULT_TENANT : principal.tenantId,
@@ -226,5 +228,10 @@ export class SubsystemsService implements Runnable, TenantUsage {
 
 function taken(id: string): AppError {
   const detail = `a subsystem is registered under the id ${id}; remove it first, or take another id`;
+  return new AppError('subsystem.already_registered', detail);
+}
+
+function endpointTaken(): AppError {
+  const detail = 'another subsystem is registered at this endpoint; one subsystem has one id';
   return new AppError('subsystem.already_registered', detail);
 }
