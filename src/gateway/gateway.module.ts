@@ -19,7 +19,7 @@ import { Registration } from './registry/registration.js';
 import { RegistrationKeys } from './registry/registration-keys.js';
 import { RegistryCounters } from './registry/registry-counters.js';
 import { RegistryFiguresReader } from './registry/registry-figures.js';
-import { RegistryRunnable } from './registry/registry-runnable.js';
+import { RegistryConnections, RegistryRunnable } from './registry/registry-runnable.js';
 import { StoredSubsystemsRepository } from './registry/stored-subsystems.repository.js';
 import { SubsystemAnnouncer } from './registry/subsystem-announcer.js';
 import { SubsystemCallBacks } from './registry/subsystem-call-backs.js';
@@ -77,6 +77,7 @@ const registry = [
   Registration,
   RegistryCounters,
   RegistryFiguresReader,
+  RegistryConnections,
   RegistryRunnable,
   StoredSubsystemsRepository,
   SubsystemAnnouncer,
@@ -150,6 +151,7 @@ export class GatewayModule {
     lifecycle: LifecycleRegistry,
     announcer: SubsystemAnnouncer,
     registryRunnable: RegistryRunnable,
+    registryConnections: RegistryConnections,
     rpcServer: RpcServer,
     runStreams: RunStreams,
   ) {
@@ -158,6 +160,8 @@ export class GatewayModule {
     // Stopped first, while registration streams still carry the request to leave.
     lifecycle.register('monitors', registryRunnable);
     lifecycle.register('streams', rpcServer);
+    // Stopped after the HTTP server.
+    lifecycle.register('recovery', registryConnections);
     lifecycle.register('streams', runStreams);
   }
 }

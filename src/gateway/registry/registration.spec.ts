@@ -7,6 +7,7 @@ import { type RegistryRoom, type RegistryRoomOptions, makeRegistryRoom } from '.
 import { RegistrationClient } from '../../../test/support/registration-client.js';
 import { SYSTEM_SCOPE } from '../../auth/index.js';
 import { BadRequestSchema } from '../gen/google/rpc/error_details_pb.js';
+import { WorkflowService } from '../gen/flowwatch/v1/workflow_service_pb.js';
 import { subsystemKey } from './subsystem-key.js';
 
 const A = 'http://127.0.0.1:8090';
@@ -200,7 +201,23 @@ describe('a registration', () => {
     expect([client.said.at(-1), client.error]).toEqual(['disconnect the gateway is shutting down', null]);
     expect(silent.error?.code).toBe(Code.Unavailable);
     expect((await register(room)).error?.code).toBe(Code.Unavailable);
-    expect([room.registration.streams, room.clock.pendingTimers, room.endpoints.openCount]).toEqual([0, 0, 0]);
+    expect([room.registration.streams, room.clock.pendingTimers]).toEqual([0, 0]);
+    await room.registry.close();
+    expect(room.endpoints.openCount).toBe(0);
+  });
+
+  it('is there for calls in progress after it was told to leave, until the last is answered', async () => {
+    const room = await openRoom();
+    room.endpoints.listen(A, ['billing-flow']);
+    await register(room);
+    await settle(20);
+    await room.runnable.stop(DEADLINE);
+    const [subsystem] = room.registry.list(SYSTEM_SCOPE);
+    expect(subsystem?.state).toBe('connected');
+    const listed = await subsystem?.connection.read(WorkflowService.method.listWorkflows, {}, {});
+    expect(listed?.workflows).toHaveLength(1);
+    await room.registry.close();
+    expect([room.registry.list(SYSTEM_SCOPE).length, room.endpoints.openCount]).toEqual([0, 0]);
   });
 
   it('whose endpoint leads back to the gateway is told so, and leaves', async () => {

@@ -40,9 +40,25 @@ export class RegistryRunnable implements Runnable {
 
   /** Before the HTTP server, which carries the request to leave. */
   async stop(deadline: AbortSignal): Promise<void> {
-    await Promise.all([this.checks.stop(), this.callBacks.stop(), this.subsystems.stop()]);
     const isOver = this.registration.stop(deadline);
-    await this.registry.clear('the gateway is shutting down');
+    this.registry.dismiss('the gateway is shutting down');
+    await Promise.all([this.checks.stop(), this.callBacks.stop(), this.subsystems.stop()]);
     await isOver;
+  }
+}
+
+/** Connections to subsystems end after the HTTP server, whose last calls go over them. */
+@Injectable()
+export class RegistryConnections implements Runnable {
+  readonly name = 'subsystem connections';
+
+  constructor(private readonly registry: SubsystemRegistry) {}
+
+  start(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  stop(): Promise<void> {
+    return this.registry.close();
   }
 }

@@ -188,17 +188,24 @@ export class SubsystemRegistry implements SubsystemDirectory {
     for (const [sessionId, session] of this.sessions) if (session.subsystem === subsystem) this.end(sessionId, reason);
     subsystem.life = { instances: [] };
     this.tell(subsystem, 'removed');
-    void this.close(subsystem);
+    void this.closeConnection(subsystem);
   }
 
-  /** At the end of the service: nobody is told of changes any more. */
-  async clear(reason: string): Promise<void> {
+  /**
+   * At the end of the service all are told to leave, and nobody is told of changes any more. Who was there stays until
+   * `close`, for calls that are still being answered.
+   */
+  dismiss(reason: string): void {
     this.listeners.clear();
+    for (const sessionId of this.sessions.keys()) this.end(sessionId, reason);
+  }
+
+  /** When nobody calls any more. */
+  async close(): Promise<void> {
     const all = [...this.subsystems.values()];
     this.subsystems.clear();
     this.sorted = undefined;
-    for (const sessionId of this.sessions.keys()) this.end(sessionId, reason);
-    await Promise.all(all.map((subsystem) => this.close(subsystem)));
+    await Promise.all(all.map((subsystem) => this.closeConnection(subsystem)));
   }
 
   get sessionCount(): number {
@@ -265,7 +272,7 @@ export class SubsystemRegistry implements SubsystemDirectory {
     return refresh;
   }
 
-  private async close(subsystem: RegisteredSubsystem): Promise<void> {
+  private async closeConnection(subsystem: RegisteredSubsystem): Promise<void> {
     try {
       await subsystem.connection.close();
     } catch (error) {
