@@ -204,6 +204,7 @@ const ROUTES: Record<string, Expectation> = {
   'GET /api/v1/streams/clusters': { role: 'viewer' },
   'GET /api/v1/streams/clusters/{id}': { role: 'viewer', path: (ids) => ids.cluster },
   'GET /api/v1/streams/stats': { role: 'viewer' },
+  'GET /api/v1/gateway/streams/runs': { role: 'viewer' },
 };
 
 describeRealCluster('access', (cluster) => {
@@ -297,7 +298,7 @@ describeRealCluster('access', (cluster) => {
       .replace('{id}', expectation?.path?.(ids) ?? ids.cluster)
       .replace('{runId}', ids.run)
       .replace('{name}', 'job-recovery');
-    const isStream = method === 'GET' && path.startsWith('/streams') && !path.endsWith('stats');
+    const isStream = method === 'GET' && /^\/(gateway\/)?streams/.test(path) && !path.endsWith('stats');
     const { parameters = '' } = expectation ?? {};
     const query = [expectation?.query?.(ids) ?? '', parameters, isStream ? 'duration=10ms' : '']
       .filter(Boolean)

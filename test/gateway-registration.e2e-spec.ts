@@ -233,8 +233,8 @@ describe('a subsystem that a person registers', () => {
   });
 
   it('is paged by id', async () => {
-    for (const id of ['page-c', 'page-a', 'page-b']) {
-      await api.must('POST', '/gateway/subsystems', { body: { id, endpoint: 'http://127.0.0.1:1' } });
+    for (const [port, id] of ['page-c', 'page-a', 'page-b'].entries()) {
+      await api.must('POST', '/gateway/subsystems', { body: { id, endpoint: `http://127.0.0.1:${port + 1}` } });
       disposals.push(() => api.call('DELETE', `/gateway/subsystems/${id}`));
     }
     const ids: string[] = [];

@@ -64,7 +64,7 @@ describe('the OpenAPI document', () => {
 
   it('prefills the duration of streams, so that trying them ends', () => {
     const streams = operations.filter(({ route }) => /^GET .*\/streams(?!\/stats)/.test(route));
-    expect(streams.length).toBe(5);
+    expect(streams.length).toBe(6);
     for (const { operation } of streams) {
       const duration = operation.parameters?.find(({ name }) => name === 'duration');
       expect(JSON.stringify(duration)).toContain('5s');
