@@ -3,9 +3,10 @@ import { Code, ConnectError } from '@connectrpc/connect';
 /**
  * `not-reached`: the request was surely not processed. `cut`: it may have been. `too-late`: the deadline passed.
  * `oversized`, `unreadable`: an answer came and cannot be used. `not-connect`: somebody on the way answered, not the
- * subsystem's RPC server.
+ * subsystem's RPC server. `redirected`: it answered with a redirect, which is not followed.
  */
-export type CallFailureKind = 'not-reached' | 'cut' | 'too-late' | 'oversized' | 'unreadable' | 'not-connect';
+export type CallFailureKind =
+  'not-reached' | 'cut' | 'too-late' | 'oversized' | 'unreadable' | 'not-connect' | 'redirected';
 
 /** What went wrong on the way to a subsystem or back. The message tells no address. */
 export class CallFailure extends Error {
@@ -33,12 +34,17 @@ const CODES: Readonly<Record<CallFailureKind, Code>> = {
   oversized: Code.ResourceExhausted,
   unreadable: Code.Internal,
   'not-connect': Code.Unknown,
+  redirected: Code.Unknown,
 };
 
-/** As the port tells it: a mutation that may have been processed has an unknown outcome, whatever went wrong. */
+/**
+ * As the port tells it, with the failure as its cause: a mutation that may have been processed has an unknown outcome,
+ * whatever went wrong.
+ */
 export function shownFailure(failure: CallFailure, isMutation: boolean): ConnectError {
   if (isMutation && failure.mayBeProcessed) {
-    return new ConnectError(`${failure.message}: whether it took effect is not known`, Code.Unknown);
+    const message = `${failure.message}: whether it took effect is not known`;
+    return new ConnectError(message, Code.Unknown, undefined, undefined, failure);
   }
-  return new ConnectError(failure.message, failure.code);
+  return new ConnectError(failure.message, failure.code, undefined, undefined, failure);
 }

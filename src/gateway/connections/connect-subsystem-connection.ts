@@ -38,6 +38,8 @@ export interface ConnectSubsystemConnectionOptions {
   readonly installationId: () => string;
   /** Origins of the instances that may be called now, preferred first; asked at each call. */
   readonly endpoints: () => readonly string[];
+  /** No connection to the instance stands and none can be opened. Told at each attempt; must not throw. */
+  readonly onUnreachable?: (endpoint: string, failure: CallFailure) => void;
   /** For `https` endpoints; the system's roots by default. */
   readonly trust?: TlsTrust;
 }
@@ -176,10 +178,11 @@ export class ConnectSubsystemConnection implements SubsystemConnection {
       instance.retire();
       this.instances.delete(endpoint);
     }
+    const { random, onUnreachable } = this.options;
     for (const endpoint of endpoints) {
-      if (!this.instances.has(endpoint)) {
-        this.instances.set(endpoint, new Instance(endpoint, this.dial, this.options.random));
-      }
+      if (this.instances.has(endpoint)) continue;
+      const told = (failure: CallFailure): void => onUnreachable?.(endpoint, failure);
+      this.instances.set(endpoint, new Instance(endpoint, this.dial, random, told));
     }
   }
 

@@ -2,10 +2,16 @@ import { ConnectSubsystemConnection, type ConnectSubsystemConnectionOptions } fr
 
 /** Makes connections to subsystems; nothing is dialled before the first call. */
 export class ConnectSubsystemConnections {
-  constructor(private readonly options: Omit<ConnectSubsystemConnectionOptions, 'endpoints'>) {}
+  constructor(private readonly options: Omit<ConnectSubsystemConnectionOptions, 'endpoints' | 'onUnreachable'>) {}
 
-  /** @param endpoints origins of the instances that may be called now, preferred first; asked at each call. */
-  open(endpoints: () => readonly string[]): ConnectSubsystemConnection {
-    return new ConnectSubsystemConnection({ ...this.options, endpoints });
+  /**
+   * @param endpoints origins of the instances that may be called now, preferred first; asked at each call.
+   * @param onUnreachable told of each that no connection can be opened to.
+   */
+  open(
+    endpoints: () => readonly string[],
+    onUnreachable: (endpoint: string) => void = () => undefined,
+  ): ConnectSubsystemConnection {
+    return new ConnectSubsystemConnection({ ...this.options, endpoints, onUnreachable });
   }
 }

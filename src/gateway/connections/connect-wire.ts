@@ -104,7 +104,7 @@ function parse<O extends DescMessage>(output: O, bytes: Uint8Array): MessageShap
 function expectType(head: WireHead, type: string): void {
   const isPlain = head.encoding === '' || head.encoding.toLowerCase() === 'identity';
   if (isPlain && head.contentType.split(';', 1)[0]?.trim().toLowerCase() === type) return;
-  throw new CallFailure('unreadable', 'the subsystem did not answer in the Connect protocol');
+  throw new CallFailure('not-connect', 'the subsystem did not answer in the Connect protocol', { code: Code.Internal });
 }
 
 function unaryError(answer: WireAnswer): Error {
@@ -136,7 +136,7 @@ function notConnect({ status }: WireHead): CallFailure {
   const isRedirect = status >= 300 && status < 400;
   const code = codeFromHttpStatus(status);
   return new CallFailure(
-    'not-connect',
+    isRedirect ? 'redirected' : 'not-connect',
     `the subsystem answered with HTTP status ${status}${isRedirect ? ', and redirects are not followed' : ''}`,
     // What answers 4xx has not let the call through.
     { code: code === Code.Unauthenticated ? Code.Internal : code, mayBeProcessed: status < 400 || status >= 500 },

@@ -7,6 +7,7 @@ import {
   constants,
 } from 'node:http2';
 import type { Socket } from 'node:net';
+import { DialError, type DialFailure } from '../../egress/index.js';
 import type { Clock, Timer } from '../../runtime/clock.js';
 import { BodyCollector } from './body-collector.js';
 import { CallFailure } from './call-failure.js';
@@ -63,9 +64,9 @@ export class Http2Link implements Link {
         maxSessionMemory: 64,
         maxHeaderListPairs: 64,
       });
-      let failure: Error = new CallFailure('not-reached', 'the subsystem closed the connection');
+      let failure: Error = notOpened('cut', 'the subsystem closed the connection');
       const timer = clock.after(timeoutMs, () => {
-        failure = new CallFailure('not-reached', 'the subsystem accepts connections and does not answer');
+        failure = notOpened('timeout', 'the subsystem accepts connections and does not answer');
         session.destroy();
       });
       const onError = (error: Error & { readonly code?: string }): void => {
@@ -201,6 +202,10 @@ export class Http2Link implements Link {
       if (!error && !this.session.destroyed) this.schedulePing();
     });
   }
+}
+
+function notOpened(failure: DialFailure, message: string): CallFailure {
+  return new CallFailure('not-reached', message, { cause: new DialError(failure, message) });
 }
 
 function headOf(headers: IncomingHttpHeaders & IncomingHttpStatusHeader): WireHead {

@@ -13,6 +13,7 @@ export class Instance {
   private opening: Promise<void> | undefined;
   private version: HttpVersion = 'http2';
   private isClosed = false;
+  private lastFailure: CallFailure | undefined;
   private readonly breaker: CircuitBreaker;
   private readonly origin: URL;
 
@@ -20,6 +21,8 @@ export class Instance {
     endpoint: string,
     private readonly dial: DialInstance,
     random: Random,
+    /** No link stands and none can be opened. Must not throw. */
+    private readonly onUnreachable: (failure: CallFailure) => void = () => undefined,
   ) {
     this.origin = new URL(endpoint);
     this.breaker = new CircuitBreaker(dial.clock, random);
@@ -53,7 +56,9 @@ export class Instance {
   }
 
   private async open(): Promise<void> {
-    if (this.breaker.isOpen) throw new CallFailure('not-reached', 'the subsystem cannot be reached');
+    if (this.breaker.isOpen) {
+      throw new CallFailure('not-reached', 'the subsystem cannot be reached', { cause: this.lastFailure });
+    }
     try {
       const { link, version } = await dialInstance(this.dial, this.origin, this.version, () => this.forgetGone());
       this.version = version;
@@ -66,8 +71,15 @@ export class Instance {
     } catch (error) {
       this.breaker.failed();
       this.version = 'http2';
+      if (error instanceof CallFailure) this.failed(error);
       throw error;
     }
+  }
+
+  /** While another link stands the instance is there, and only takes no more. */
+  private failed(failure: CallFailure): void {
+    this.lastFailure = failure;
+    if (!this.isClosed && ![...this.links].some(({ isUsable }) => isUsable)) this.onUnreachable(failure);
   }
 
   private forgetGone(): void {
