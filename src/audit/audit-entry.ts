@@ -12,7 +12,8 @@ export interface AuditTarget {
   readonly id: string;
 }
 
-export type AuditDetail = Readonly<Record<string, string | number | boolean>>;
+/** A list holds at most 100 texts, each cut to 200 characters. */
+export type AuditDetail = Readonly<Record<string, string | number | boolean | readonly string[]>>;
 
 /** Something that was done, or tried. Never with a secret: rows outlive credentials and leave by export. */
 export interface AuditEntry {

@@ -27,6 +27,8 @@ export interface AuditRow {
 
 const MAX_TEXT = 1_000;
 const MAX_DETAILS = 32;
+const MAX_LISTED = 100;
+const MAX_LISTED_TEXT = 200;
 
 export function auditRow(entry: AuditEntry, now: Date, authenticator: Authenticator): AuditRow {
   const { tenantId, action, outcome, request, at = now } = entry;
@@ -59,12 +61,16 @@ export function authenticityOf(row: AuditRow, content: string, authenticator: Au
 
 function bounded(detail: AuditDetail): AuditDetail {
   const entries = Object.entries(detail).slice(0, MAX_DETAILS);
-  return Object.fromEntries(
-    entries.map(([name, value]) => [name, typeof value === 'string' ? shortened(value) : value]),
-  );
+  return Object.fromEntries(entries.map(([name, value]) => [name, boundedValue(value)]));
+}
+
+function boundedValue(value: AuditDetail[string]): AuditDetail[string] {
+  if (typeof value === 'string') return shortened(value);
+  if (typeof value !== 'object') return value;
+  return value.slice(0, MAX_LISTED).map((text) => shortened(text, MAX_LISTED_TEXT));
 }
 
 /** Well-formed, because lone surrogates do not survive being stored as UTF-8. */
-function shortened(text: string): string {
-  return text.slice(0, MAX_TEXT).toWellFormed();
+function shortened(text: string, maxLength = MAX_TEXT): string {
+  return text.slice(0, maxLength).toWellFormed();
 }

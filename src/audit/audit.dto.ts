@@ -43,7 +43,7 @@ export const AuditLogAnswer = z
     route: z.string().nullable(),
     status: z.int().nullable(),
     requestId: z.string().nullable(),
-    detail: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+    detail: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.array(z.string()).readonly()])),
     segment: z
       .int()
       .nullable()

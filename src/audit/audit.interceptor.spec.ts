@@ -7,6 +7,7 @@ import type { Principal } from '../auth/principal.js';
 import { AppError } from '../errors/app-error.js';
 import type { AuditEntry } from './audit-entry.js';
 import { AuditInterceptor } from './audit.interceptor.js';
+import { AuditSubjects } from './audit-subjects.js';
 import { RequestAudit } from './request-audit.js';
 
 class Keys {
@@ -49,7 +50,7 @@ function call({ handler = 'use', method = 'POST', kind = 'user', cacheControl, r
     getHandler: () => Keys.prototype[handler],
     getClass: () => Keys,
   } as unknown as ExecutionContext;
-  const interceptor = new AuditInterceptor(new Reflector(), new RequestAudit(log as never));
+  const interceptor = new AuditInterceptor(new Reflector(), new RequestAudit(log as never, new AuditSubjects()));
   const answer = { id: '1', name: 'ci', secret: 'csk_canary' };
   const handled = interceptor.intercept(context, { handle: () => result ?? of(answer) });
   return { log, answered: lastValueFrom(handled) };

@@ -10,6 +10,7 @@ import { AuditRetention } from './audit-retention.js';
 import { AuditRowsRepository } from './audit-rows.repository.js';
 import { AuditSealing } from './audit-sealing.js';
 import { AuditSegmentsRepository } from './audit-segments.repository.js';
+import { AuditSubjects } from './audit-subjects.js';
 import { AuditVerification } from './audit-verification.js';
 import { AuditInterceptor } from './audit.interceptor.js';
 import { RequestAudit } from './request-audit.js';
@@ -26,11 +27,12 @@ import { RequestAudit } from './request-audit.js';
     AuditRowsRepository,
     AuditSealing,
     AuditSegmentsRepository,
+    AuditSubjects,
     AuditVerification,
     RequestAudit,
     { provide: APP_INTERCEPTOR, useClass: AuditInterceptor },
   ],
-  exports: [AuditLog, AuditRetention, AuditSealing, RequestAudit],
+  exports: [AuditLog, AuditRetention, AuditSealing, AuditSubjects, RequestAudit],
 })
 export class AuditModule {
   constructor(lifecycle: LifecycleRegistry, log: AuditLog) {

@@ -5,6 +5,7 @@ import { knownError } from '../http/problem.js';
 import { requestContext } from '../logging/index.js';
 import type { AuditEntry, AuditTarget } from './audit-entry.js';
 import { AuditLog } from './audit-log.js';
+import { AuditSubjects } from './audit-subjects.js';
 import { auditedAction } from './audited-action.js';
 
 const MUTATING: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);
@@ -21,13 +22,17 @@ interface Outcome {
 
 /**
  * Tells the audit log of requests by people and keys that change something. Agents' claims, beats and reports are not
- * told: jobs keep their own history. Of bodies nothing is taken, so no secret; of answers ids and names.
+ * told: jobs keep their own history. Of bodies nothing is taken, so no secret, but what a room has registered at
+ * `AuditSubjects` reads of them; of answers ids and names.
  */
 @Injectable()
 export class RequestAudit {
   private readonly seen = new WeakSet<Request>();
 
-  constructor(private readonly log: AuditLog) {}
+  constructor(
+    private readonly log: AuditLog,
+    private readonly subjects: AuditSubjects,
+  ) {}
 
   /** Whether the request has to be told. One that is taken here is not told as refused. */
   takes(request: HttpRequest): boolean {
@@ -39,20 +44,37 @@ export class RequestAudit {
   /** Resolves when it is stored, if it has to be before the answer may leave. @throws AppError `service.unavailable` */
   async succeeded(request: HttpRequest, response: Response, answer: unknown, isCredential: boolean): Promise<void> {
     const isReplayed = response.getHeader('Idempotency-Replayed') !== undefined;
-    const entry = entryOf(request, { status: response.statusCode, answer, isReplayed });
-    if (isCredential) await this.log.append(entry);
-    else this.log.record(entry);
+    const entries = this.entriesOf(request, { status: response.statusCode, answer, isReplayed });
+    for (const entry of entries) {
+      if (isCredential) await this.log.append(entry);
+      else this.log.record(entry);
+    }
   }
 
   failed(request: HttpRequest, thrown: unknown): void {
     const error = knownError(thrown);
-    this.log.record(entryOf(request, { status: error?.status ?? 500, reason: error?.code ?? 'internal' }));
+    this.record(request, { status: error?.status ?? 500, reason: error?.code ?? 'internal' });
   }
 
   /** Of a request whose answer is through: tells it if it was refused to a known caller before it came to its handler. */
   ended(request: HttpRequest, response: Response): void {
     if (response.statusCode !== 403 || this.seen.has(request) || !isAudited(request)) return;
-    this.log.record(entryOf(request, { status: 403, reason: 'auth.forbidden' }));
+    this.record(request, { status: 403, reason: 'auth.forbidden' });
+  }
+
+  private record(request: HttpRequest, outcome: Outcome): void {
+    for (const entry of this.entriesOf(request, outcome)) this.log.record(entry);
+  }
+
+  private entriesOf(request: HttpRequest, outcome: Outcome): readonly AuditEntry[] {
+    const entry = entryOf(request, outcome);
+    const subjectsOf = this.subjects.find(routeOf(request));
+    if (!subjectsOf) return [entry];
+    return subjectsOf(request, outcome.reason).map((subject) => ({
+      ...entry,
+      ...subject,
+      detail: { ...entry.detail, ...subject.detail },
+    }));
   }
 }
 

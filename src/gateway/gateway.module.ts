@@ -29,6 +29,7 @@ import { SubsystemRegistry } from './registry/subsystem-registry.js';
 import { SubsystemsService } from './registry/subsystems.service.js';
 import { AnalyticsController } from './rest/analytics.controller.js';
 import { EngineController } from './rest/engine.controller.js';
+import { GatewayRunAudit } from './rest/gateway-run-audit.js';
 import { GatewayRunsController } from './rest/gateway-runs.controller.js';
 import { GatewayWorkflowsController } from './rest/gateway-workflows.controller.js';
 import { RunCommandsController } from './rest/run-commands.controller.js';
@@ -127,6 +128,7 @@ const rpc = [
     useFactory: (metrics: GatewayMetrics, audit: RpcAudit): readonly RpcObserver[] => [metrics, audit],
   },
   GatewayMetrics,
+  GatewayRunAudit,
   RpcAudit,
   RpcServer,
 ];
@@ -154,8 +156,10 @@ export class GatewayModule {
     registryConnections: RegistryConnections,
     rpcServer: RpcServer,
     runStreams: RunStreams,
+    runAudit: GatewayRunAudit,
   ) {
     announcer.register();
+    runAudit.register();
     runStreams.register();
     // Stopped first, while registration streams still carry the request to leave.
     lifecycle.register('monitors', registryRunnable);

@@ -2,8 +2,14 @@ import { type ExecutionContext, createParamDecorator } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import type { AuthenticatedRequest } from '../../auth/access.decorators.js';
 import type { Caller } from '../routing/caller.js';
+import { CommandedRuns } from '../routing/commanded-runs.js';
 
-type HttpRequest = AuthenticatedRequest & Pick<Request, 'method' | 'get'>;
+/** A request that changes something: what became known of its runs. */
+export interface CommandingRequest extends AuthenticatedRequest {
+  commanded?: CommandedRuns;
+}
+
+type HttpRequest = CommandingRequest & Pick<Request, 'method' | 'get'>;
 type HttpResponse = Pick<Response, 'once' | 'writableFinished'>;
 
 /** @throws Error if the route is public. */
@@ -12,7 +18,11 @@ export function callerOf(request: HttpRequest, response: HttpResponse): Caller {
   if (!principal) throw new Error('a public route has no principal');
   const left = new AbortController();
   const { signal } = left;
-  if (method !== 'GET') return { principal, signal, idempotencyKey: request.get('idempotency-key') };
+  if (method !== 'GET') {
+    const commanded = new CommandedRuns();
+    request.commanded = commanded;
+    return { principal, signal, idempotencyKey: request.get('idempotency-key'), commanded };
+  }
   response.once('close', () => {
     if (!response.writableFinished) left.abort();
   });

@@ -3,6 +3,7 @@ import type { ConnectRouter, HandlerContext, MethodImpl } from '@connectrpc/conn
 import { abortable } from '../../runtime/abortable.js';
 import type { Answer, Answers, Feed } from '../routing/answer.js';
 import type { Caller } from '../routing/caller.js';
+import { CommandedRuns } from '../routing/commanded-runs.js';
 import { setReservations } from './answer-headers.js';
 import { accessOf } from './rpc-access.js';
 import { callOf } from './rpc-call.js';
@@ -48,13 +49,14 @@ export class AnswerBinder {
     answer: AnswerOnce<I, O>,
   ): void {
     const isChange = accessOf(method) !== 'viewer';
-    const handle = (request: MessageShape<I>, context: HandlerContext): Promise<MessageShape<O>> =>
-      this.calls.once(context, async (caller) => {
-        if (isChange) callOf(context).request = request;
+    const handle = (request: MessageShape<I>, context: HandlerContext): Promise<MessageShape<O>> => {
+      if (isChange) Object.assign(callOf(context), { request, commanded: new CommandedRuns() });
+      return this.calls.once(context, async (caller) => {
         const { value, failures, notes } = await inTime(caller, answer(caller, request));
         setReservations(context.responseHeader, { failures, notes });
         return value;
       });
+    };
     router.rpc(method, handle as MethodImpl<typeof method>);
   }
 

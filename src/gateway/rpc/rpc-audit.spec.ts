@@ -50,9 +50,10 @@ describe('RpcAudit', () => {
       ]),
     ).toEqual([
       [OPERATOR, 'run.cancel', 'r-1', 'success', undefined, undefined],
-      [OPERATOR, 'run.bulk-retry', undefined, 'success', undefined, { runs: 2 }],
-      [VIEWER, 'run.cancel', undefined, 'failure', 'permission_denied', undefined],
-      [OPERATOR, 'run.retry', 'r-4', 'failure', 'unknown', undefined],
+      // What answers here tells nothing of them.
+      [OPERATOR, 'run.bulk-retry', undefined, 'failure', undefined, { runs: ['a', 'b'], failed: 2 }],
+      [VIEWER, 'run.cancel', 'r-2', 'failure', 'auth.forbidden', undefined],
+      [OPERATOR, 'run.retry', 'r-4', 'failure', 'gateway.outcome_unknown', undefined],
     ]);
     expect(rows[0]).toMatchObject({ tenantId: 'team-a', request: { route: '/flowwatch.v1.RunService/CancelRun' } });
   });
@@ -62,7 +63,8 @@ describe('RpcAudit', () => {
     const principal = { kind: 'user', id: 'o', role: 'operator', tenantId: 'default' } as const;
     for (const method of methods.filter((each) => accessOf(each) === 'operator')) {
       const rpc = { service: method.parent.typeName, method: method.name, access: 'operator', principal } as const;
-      audit.ended({ ...rpc, request: undefined, code: 'ok', status: 200, durationMs: 1, requestId: 'r' });
+      const read = { request: undefined, commanded: undefined, failure: undefined };
+      audit.ended({ ...rpc, ...read, code: 'ok', status: 200, durationMs: 1, requestId: 'r' });
     }
     expect(rows).toHaveLength(9);
     for (const { action } of rows) expect(action).toMatch(/^(run|search)\.[a-z-]+$/);

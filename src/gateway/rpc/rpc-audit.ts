@@ -1,38 +1,56 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { ConnectError } from '@connectrpc/connect';
 import { AuditLog } from '../../audit/index.js';
+import { AppError } from '../../errors/app-error.js';
+import { problemOfAnswer } from '../rest/gateway-problems.js';
+import { runAuditSubjects } from '../runs/run-audit.js';
 import type { EndedRpc, RpcObserver } from './rpc-call.js';
 
-/** What is done, in the words that the same over REST has, and to what. */
-const DEEDS: Readonly<Record<string, { readonly action: string; readonly type: string }>> = {
-  RetryRun: { action: 'run.retry', type: 'run' },
-  RetryFromStep: { action: 'run.retry-from-step', type: 'run' },
-  CancelRun: { action: 'run.cancel', type: 'run' },
-  PauseRun: { action: 'run.pause', type: 'run' },
-  ResumeRun: { action: 'run.resume', type: 'run' },
-  SkipStep: { action: 'run.skip-step', type: 'run' },
-  BulkRetry: { action: 'run.bulk-retry', type: 'run' },
-  BulkCancel: { action: 'run.bulk-cancel', type: 'run' },
-  Reindex: { action: 'search.reindex', type: 'search' },
+/** What is done, in the words that the same over REST has. */
+const ACTIONS: Readonly<Record<string, string>> = {
+  RetryRun: 'run.retry',
+  RetryFromStep: 'run.retry-from-step',
+  CancelRun: 'run.cancel',
+  PauseRun: 'run.pause',
+  ResumeRun: 'run.resume',
+  SkipStep: 'run.skip-step',
+  BulkRetry: 'run.bulk-retry',
+  BulkCancel: 'run.bulk-cancel',
+  Reindex: 'search.reindex',
 };
 
-/** Tells the audit log of RPCs by people and keys that change something, refused ones too. */
+/**
+ * Tells the audit log of RPCs by people and keys that change something, refused ones too: with the action, target,
+ * outcome and reason of the same over REST.
+ */
 @Injectable()
 export class RpcAudit implements RpcObserver {
   constructor(@Inject(AuditLog) private readonly log: Pick<AuditLog, 'record'>) {}
 
-  ended({ service, method, access, principal, request, code, status, requestId }: EndedRpc): void {
-    if (access !== 'operator' || !principal) return;
-    const deed = DEEDS[method] ?? { action: `gateway.${method}`, type: 'run' };
-    const { runId, runIds } = (request ?? {}) as { readonly runId?: unknown; readonly runIds?: unknown };
-    this.log.record({
-      tenantId: principal.tenantId,
-      actor: { kind: principal.kind, id: principal.id },
-      action: deed.action,
-      target: typeof runId === 'string' && runId !== '' ? { type: deed.type, id: runId } : null,
-      outcome: code === 'ok' ? 'success' : 'failure',
-      ...(code === 'ok' ? {} : { reason: code }),
-      ...(Array.isArray(runIds) ? { detail: { runs: runIds.length } } : {}),
-      request: { method: 'POST', route: `/${service}/${method}`, status, requestId },
-    });
+  ended({ service, method, access, principal, request, commanded, failure, code, status, requestId }: EndedRpc): void {
+    if (access !== 'operator' || !principal || principal.kind === 'agent') return;
+    const named = namedBy(request);
+    const reason = code === 'ok' ? undefined : reasonOf(failure);
+    for (const subject of runAuditSubjects({ principal, named, reason, commanded })) {
+      this.log.record({
+        ...subject,
+        actor: { kind: principal.kind, id: principal.id },
+        action: ACTIONS[method] ?? `gateway.${method}`,
+        request: { method: 'POST', route: `/${service}/${method}`, status, requestId },
+      });
+    }
   }
+}
+
+function namedBy(request: unknown): { readonly runId: string } | { readonly runIds: readonly string[] } {
+  const { runId = '', runIds } = (request ?? {}) as { readonly runId?: string; readonly runIds?: readonly string[] };
+  return runIds ? { runIds } : { runId };
+}
+
+/** The code of the problem that REST would answer. */
+function reasonOf(failure: unknown): string {
+  // Connect could not make a message of what came, or not all of it came.
+  if (failure === undefined) return 'request.malformed';
+  if (failure instanceof AppError) return failure.code;
+  return failure instanceof ConnectError ? problemOfAnswer(failure, true).code : 'internal';
 }

@@ -1,7 +1,9 @@
 import type { Message } from '@bufbuild/protobuf';
 import { type ContextKey, type HandlerContext, createContextKey } from '@connectrpc/connect';
 import type { Principal } from '../../auth/index.js';
+import type { AppError } from '../../errors/app-error.js';
 import type { SiteHeaders } from '../../http/index.js';
+import type { CommandedRuns } from '../routing/commanded-runs.js';
 import type { RpcAccess } from './rpc-access.js';
 
 /** One call, from its first header to its last byte. */
@@ -15,8 +17,14 @@ export interface RpcCall {
   readonly idempotencyKey: string | undefined;
   /** Set when it is let in; never for what is public. */
   principal?: Principal;
+  /** Why nothing answers it, of a call whose message is read all the same, to tell what was asked for. */
+  refusal?: AppError;
   /** Kept for RPCs that change something. */
   request?: Message;
+  /** Beside `request`. */
+  commanded?: CommandedRuns;
+  /** What it ended with, as it was thrown. */
+  failure?: unknown;
   /** `ok`, or the code that the handler or the way to it ended with; absent when Connect refused it on its own. */
   code?: string;
 }
@@ -31,6 +39,9 @@ export interface EndedRpc {
   readonly principal: Principal | undefined;
   /** Of RPCs that change something, if it was read. */
   readonly request: Message | undefined;
+  readonly commanded: CommandedRuns | undefined;
+  /** What it ended with, as it was thrown; undefined if it went well, or Connect refused it on its own. */
+  readonly failure: unknown;
   /** `ok` or a code of Connect, in its words: `not_found`. */
   readonly code: string;
   /** Of HTTP, which tells nothing of a gRPC call's fate. */

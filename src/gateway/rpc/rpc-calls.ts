@@ -93,6 +93,7 @@ export class RpcCalls {
   private told(call: RpcCall, thrown: unknown, signal: AbortSignal): ConnectError {
     const error = connectErrorOf(thrown, signal, this.options.unexpected);
     call.code = codeToString(error.code);
+    call.failure = signal.aborted ? error : thrown;
     return error;
   }
 
@@ -124,9 +125,10 @@ function ownerOf({ principal }: RpcCall): string {
   return principal ? `${principal.tenantId}/${principal.id}` : '';
 }
 
-/** @throws Error if the call was not let in */
+/** @throws AppError of its refusal; Error if the call was not let in */
 function callerOf(call: RpcCall, { signal, timeoutMs }: CallTime): Caller {
-  const { principal, gatewayPath, idempotencyKey } = call;
+  const { principal, refusal, gatewayPath, idempotencyKey, commanded } = call;
+  if (refusal) throw refusal;
   if (!principal) throw new Error('the RPC was not let in');
-  return { principal, signal, timeoutMs: timeoutMs(), gatewayPath, idempotencyKey };
+  return { principal, signal, timeoutMs: timeoutMs(), gatewayPath, idempotencyKey, commanded };
 }

@@ -65,7 +65,7 @@ describe('access to RPCs', () => {
     expect(room.ended.find(({ code }) => code === 'permission_denied')).toMatchObject({
       method: 'CancelRun',
       principal: { id: VIEWER },
-      request: undefined,
+      request: { runId: '' },
     });
   });
 

@@ -1,5 +1,6 @@
 import { Code, ConnectError, type HandlerContext } from '@connectrpc/connect';
 import { type BearerAuthentication, DEFAULT_TENANT, type Principal, hasRole } from '../../auth/index.js';
+import { AppError } from '../../errors/app-error.js';
 import type { SiteRules } from '../../http/index.js';
 import type { Readiness } from '../../lifecycle/index.js';
 import { Health } from '../gen/grpc/health/v1/health_pb.js';
@@ -37,10 +38,11 @@ export class RpcGate {
   }
 
   /**
-   * Lets the call in and says whose it is.
+   * Lets the call in and says whose it is. One that would change something, of a caller whose role does not allow it, is
+   * let in with its refusal, which ends it when its message has been read: the audit log tells of what it was.
    *
-   * @throws AppError `request.host_refused`, `request.origin_refused`, `request.rate_limited`, `auth.required`;
-   *   ConnectError `unavailable`, `failed_precondition`, `permission_denied`, `invalid_argument`
+   * @throws AppError `request.host_refused`, `request.origin_refused`, `request.rate_limited`, `auth.required`,
+   *   `auth.forbidden`; ConnectError `unavailable`, `failed_precondition`, `invalid_argument`
    */
   async admit(context: GatedCall): Promise<void> {
     const call = callOf(context);
@@ -57,14 +59,14 @@ export class RpcGate {
     const principal = await this.identify(call);
     call.principal = principal;
     if (principal.kind !== 'user') {
-      throw new ConnectError(`this is not for ${principal.kind}s; "${principal.id}" is one`, Code.PermissionDenied);
+      throw new AppError('auth.forbidden', `this is not for ${principal.kind}s; "${principal.id}" is one`);
     }
     if (access !== undefined && hasRole(principal, access)) return;
     const needed = access ?? 'of nobody';
-    throw new ConnectError(
-      `this needs the role ${needed}; "${principal.id}" is ${principal.role}`,
-      Code.PermissionDenied,
-    );
+    const detail = `this needs the role ${needed}; "${principal.id}" is ${principal.role}`;
+    const refusal = new AppError('auth.forbidden', detail);
+    if (access !== 'operator' || context.method.methodKind !== 'unary') throw refusal;
+    call.refusal = refusal;
   }
 
   /** While a shutdown is announced whoever asks is answered, but nothing is begun that lasts. */

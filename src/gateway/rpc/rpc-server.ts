@@ -75,7 +75,7 @@ export class RpcServer implements Runnable {
       } catch (thrown) {
         const error = this.calls.errorOf(thrown);
         const call = context.values.get(RPC_CALL);
-        if (call) call.code = codeToString(error.code);
+        if (call) Object.assign(call, { code: codeToString(error.code), failure: thrown });
         throw error;
       }
     };
@@ -195,6 +195,8 @@ export class RpcServer implements Runnable {
       access: accessOf(method) ?? 'admin',
       principal: call.principal,
       request: call.request,
+      commanded: call.commanded,
+      failure: call.failure,
       code,
       status: response.headersSent ? response.statusCode : 499,
       durationMs: this.clock.monotonic() - begun,

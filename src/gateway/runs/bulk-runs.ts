@@ -60,6 +60,7 @@ export class BulkRuns {
     });
     await Promise.all(perOwner);
     const results = runIds.map((text) => this.result(caller, text, found.get(text), outcomes));
+    for (const { runId, success } of results) if (success) caller.commanded?.succeeded(runId);
     return { results, failures };
   }
 
@@ -67,7 +68,9 @@ export class BulkRuns {
     const found = new Map<string, Found>();
     const find = async (text: string): Promise<void> => {
       try {
-        found.set(text, await this.owners.findSole(caller, text));
+        const owned = await this.owners.findSole(caller, text);
+        found.set(text, owned);
+        caller.commanded?.found(text, owned.subsystem.tenantId);
       } catch (error) {
         found.set(text, ConnectError.from(error));
       }

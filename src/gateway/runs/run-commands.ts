@@ -78,6 +78,7 @@ export class RunCommands {
     requireId(text, 'run_id');
     const find = (): Promise<OwnedRun> => this.owners.findSole(caller, text);
     return callOwner(this.owners, find, async (owned) => {
+      caller.commanded?.found(text, owned.subsystem.tenantId);
       requireCapability(owned.subsystem, capability);
       const { connection } = owned.subsystem;
       try {
