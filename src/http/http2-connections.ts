@@ -6,8 +6,9 @@ import {
   constants,
   createServer,
 } from 'node:http2';
-import type { Duplex } from 'node:stream';
-import type { Clock, Timer } from '../runtime/clock.js';
+import type { Socket } from 'node:net';
+import { endWhenAnswered } from './answered-stream.js';
+import { Http2ServerSession, type SessionTimes } from './http2-server-session.js';
 
 /** Rapid resets, settings and ping floods are bounded by Node's own limits: they end the session. */
 const LIMITS = {
@@ -19,11 +20,7 @@ const LIMITS = {
   settings: { maxConcurrentStreams: 100, maxHeaderListSize: 16_384, enablePush: false },
 };
 
-export interface Http2Options {
-  readonly clock: Clock;
-  /** How often a session is looked at: one without streams since the last time is closed, any other has to answer a ping. */
-  readonly checkMs: number;
-  readonly pingTimeoutMs: number;
+export interface Http2Options extends SessionTimes {
   /** A request has to be through by then, unless it may go on for ever. */
   readonly requestTimeoutMs: number;
   readonly isOpenEnded: (request: Http2ServerRequest) => boolean;
@@ -33,93 +30,59 @@ export interface Http2Options {
 /** HTTP/2 connections, accepted by whoever listens. */
 export class Http2Connections {
   private readonly server: Http2Server;
-  private readonly open = new Set<ServerHttp2Session>();
-  private readonly sockets = new Set<Duplex>();
+  /** Until the connection is closed, which a session may be long before. */
+  private readonly open = new Set<Http2ServerSession>();
   private isClosing = false;
 
   constructor(private readonly options: Http2Options) {
     this.server = createServer(LIMITS, (request, response) => this.answer(request, response));
   }
 
-  get sessions(): number {
+  get connections(): number {
     return this.open.size;
   }
 
-  accept(socket: Duplex): void {
+  accept(socket: Socket): void {
     // Node's listener for HTTP/1.1 leaves a connection open that its client has ended; in HTTP/2 that ends every stream.
     socket.allowHalfOpen = false;
-    this.sockets.add(socket);
-    socket.once('close', () => this.sockets.delete(socket));
     const admit = (session: ServerHttp2Session): void => this.admit(session, socket);
     this.server.once('session', admit);
     this.server.emit('connection', socket);
     this.server.off('session', admit);
   }
 
-  /** Tells every client to open no more streams; a session ends with its last one. */
+  /** Tells every client to open no more streams; a connection ends with its last one, or when its client is too slow. */
   close(): void {
     this.isClosing = true;
-    for (const session of this.open) session.close();
+    for (const session of this.open) session.drain();
   }
 
   cut(): void {
-    for (const session of this.open) session.destroy();
-    // A session that was asked to close waits for its client to close the connection, destroyed or not.
-    for (const socket of this.sockets) socket.destroy();
+    for (const session of this.open) session.cut();
   }
 
-  private admit(session: ServerHttp2Session, socket: Duplex): void {
-    const { clock, checkMs, pingTimeoutMs } = this.options;
-    let open = 0;
-    let isUsed = true;
-    let check: Timer;
-    const look = (): void => {
-      if (session.closed || session.destroyed) return;
-      if (!isUsed) {
-        session.close();
-        check = clock.after(pingTimeoutMs, () => socket.destroy(), { unref: true });
-        return;
-      }
-      isUsed = open > 0;
-      this.requireLife(session, socket);
-      check = clock.after(checkMs, look, { unref: true });
-    };
-    check = clock.after(checkMs, look, { unref: true });
-    this.open.add(session);
-    session.once('close', () => {
-      check.cancel();
-      this.open.delete(session);
-    });
-    // It ends by itself; what was wrong with it is the client's affair.
-    session.on('error', () => undefined);
-    session.on('stream', (stream) => {
-      open += 1;
-      isUsed = true;
-      stream.once('close', () => (open -= 1));
-    });
-    if (this.isClosing) session.close();
-  }
-
-  /** A client that is gone without a word takes its streams with it. */
-  private requireLife(session: ServerHttp2Session, socket: Duplex): void {
-    const { clock, pingTimeoutMs } = this.options;
-    const gone = clock.after(pingTimeoutMs, () => socket.destroy(), { unref: true });
-    if (!session.ping(() => gone.cancel())) gone.cancel();
+  private admit(session: ServerHttp2Session, socket: Socket): void {
+    const admitted = new Http2ServerSession(session, socket, this.options);
+    this.open.add(admitted);
+    socket.once('close', () => this.open.delete(admitted));
+    if (this.isClosing) admitted.drain();
   }
 
   private answer(request: Http2ServerRequest, response: Http2ServerResponse): void {
     const { clock, requestTimeoutMs, isOpenEnded, handle } = this.options;
-    if (!request.stream.endAfterHeaders && !isOpenEnded(request)) {
-      const late = clock.after(
-        requestTimeoutMs,
-        () => {
-          if (!request.complete) request.stream.close(constants.NGHTTP2_CANCEL);
-        },
-        { unref: true },
-      );
-      request.once('end', () => late.cancel());
-      request.once('close', () => late.cancel());
+    if (!request.stream.endAfterHeaders) {
+      endWhenAnswered(request.stream, clock);
+      if (!isOpenEnded(request)) this.limit(request, requestTimeoutMs);
     }
     handle(request, response);
+  }
+
+  private limit(request: Http2ServerRequest, timeoutMs: number): void {
+    const late = (): void => {
+      if (!request.complete) request.stream.close(constants.NGHTTP2_CANCEL);
+    };
+    const timer = this.options.clock.after(timeoutMs, late, { unref: true });
+    request.once('end', () => timer.cancel());
+    request.once('close', () => timer.cancel());
   }
 }

@@ -1,5 +1,11 @@
 import '../../../test/support/quiet-logger.js';
-import { type ClientHttp2Session, type ClientHttp2Stream, type OutgoingHttpHeaders, connect } from 'node:http2';
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  type OutgoingHttpHeaders,
+  connect,
+  constants,
+} from 'node:http2';
 import { type Socket, createConnection } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { create, toBinary } from '@bufbuild/protobuf';
@@ -192,6 +198,38 @@ describe('the bytes of a registration', () => {
     await wire.untilEnded(1);
     expect(wire.ended).toMatchObject([{ code }]);
   });
+
+  it.each(['application/connect+proto', 'application/grpc+proto', 'application/grpc-web+proto'])(
+    'that never end do not keep a refused stream open, over %s',
+    async (contentType) => {
+      const stream = open({ 'content-type': contentType, te: 'trailers' });
+      let answer = '';
+      stream.on('data', (chunk: Buffer) => (answer += chunk.toString()));
+      stream.on('trailers', (trailers) => (answer += JSON.stringify(trailers)));
+      const closed = new Promise<void>((resolve) => stream.once('close', () => resolve()));
+      stream.write(Buffer.from(encodeEnvelope(0, Buffer.from('no'))));
+      await closed;
+      expect(stream.rstCode).toBe(constants.NGHTTP2_NO_ERROR);
+      expect(answer).toMatch(/invalid_argument|grpc-status"?: ?"?13/);
+      await wire.untilEnded(1);
+      expect(session.closed).toBe(false);
+    },
+  );
+
+  it.each(['application/connect+proto', 'application/connect+json', 'application/grpc+proto'])(
+    'may be none at all, over %s',
+    async (contentType) => {
+      const stream = session.request(
+        { ':method': 'POST', ':path': '/flowwatch.v1.GatewayService/Register', 'content-type': contentType },
+        { endStream: true },
+      );
+      stream.resume();
+      await new Promise((resolve) => stream.once('close', resolve));
+      await wire.untilEnded(1);
+      expect(wire.ended).toMatchObject([{ code: 'invalid_argument' }]);
+      expect([registry.registration.streams, stream.rstCode]).toEqual([0, constants.NGHTTP2_NO_ERROR]);
+    },
+  );
 
   it('that break off with the connection end it as canceled', async () => {
     const stream = open();
