@@ -170,8 +170,16 @@ export class RpcServer implements Runnable {
       }
       const values = createContextValues().set(RPC_CALL, call);
       const answer = await handler(readExchange(request, response, request.url ?? '', values));
-      if (answer.body === undefined && answer.status >= 400) refuse(answer.status, request, response, more);
-      else await writeExchange(call.code === undefined ? badInputOf(answer) : answer, response, more);
+      if (answer.body === undefined && answer.status >= 400) {
+        const refusal = refuse(answer.status, request, response, more);
+        call.code ??= refusal.code;
+        this.log.log({
+          message: 'an RPC was refused',
+          path,
+          httpVersion: request.httpVersion,
+          reason: refusal.message,
+        });
+      } else await writeExchange(call.code === undefined ? badInputOf(answer) : answer, response, more);
     } catch (error) {
       // Whatever an answer throws has become its end by now; what comes out here is ours, or a client that is gone.
       if (!response.destroyed) this.log.error({ message: 'an RPC could not be answered', path: call.requestId, error });
