@@ -18,7 +18,7 @@ import {
 import { SUBSYSTEM_DIRECTORY, type SubsystemDirectory } from '../registry/subsystem-directory.js';
 import type { Answers, Feed } from '../routing/answer.js';
 import type { Caller } from '../routing/caller.js';
-import { invalidArgument } from '../routing/invalid-argument.js';
+import { invalidArgument } from '../input/invalid-argument.js';
 import { requireId } from '../routing/limits.js';
 import { type OwnedRun, type RunOwners, RUN_OWNERS } from '../routing/run-owners.js';
 import { shownId } from '../routing/shown-id.js';

@@ -1,7 +1,7 @@
 import type { Scope } from '../../auth/principal.js';
 import type { RunStatus } from '../gen/flowwatch/v1/types_pb.js';
 import type { Subsystem } from '../registry/subsystem-directory.js';
-import { invalidArgument } from '../routing/invalid-argument.js';
+import { invalidArgument } from '../input/invalid-argument.js';
 import { MAX_ID_LENGTH } from '../routing/limits.js';
 import type { WorkflowOwners } from '../routing/workflow-owners.js';
 import type { LiveRun } from './live-run.js';

@@ -1,7 +1,6 @@
-import { create } from '@bufbuild/protobuf';
-import { Code, ConnectError } from '@connectrpc/connect';
 import type { RegisterRequest } from '../gen/flowwatch/v1/gateway_service_pb.js';
-import { BadRequestSchema } from '../gen/google/rpc/error_details_pb.js';
+import { type FieldViolation, invalidArgument } from '../input/invalid-argument.js';
+import { textProblem } from '../input/text-problem.js';
 import type { SubsystemDescription } from './registered-subsystem.js';
 import { type SubsystemEndpoint, parseSubsystemEndpoint } from './subsystem-endpoint.js';
 import { SUBSYSTEM_ID } from './subsystem-key.js';
@@ -13,44 +12,31 @@ export interface AnnouncedSubsystem extends SubsystemDescription {
   readonly endpoint: SubsystemEndpoint;
 }
 
-interface FieldViolation {
-  readonly field: string;
-  readonly description: string;
-}
-
 /** @throws ConnectError `invalid_argument` with the path of each wrong field. */
 export function readRegisterRequest(request: RegisterRequest): AnnouncedSubsystem {
   const { subsystemId: id, subsystemName: name, description, metadata, flowwatchEndpoint } = request;
-  const wrong: FieldViolation[] = [];
-  const expect = (field: string, holds: boolean, text: string): void => {
-    if (!holds) wrong.push({ field, description: text });
-  };
-  expect('subsystem_id', id !== '', 'is missing');
-  expect('subsystem_id', id === '' || SUBSYSTEM_ID.test(id), SUBSYSTEM_ID_RULE);
-  expect(
-    'subsystem_name',
-    name.length <= DESCRIPTION_LIMITS.name,
-    `expected at most ${DESCRIPTION_LIMITS.name} characters`,
+  const endpoint = readEndpoint(flowwatchEndpoint);
+  const problems: ReadonlyArray<readonly [string, string | undefined]> = [
+    ['subsystem_id', subsystemIdProblem(id)],
+    ['subsystem_name', textProblem(name, DESCRIPTION_LIMITS.name)],
+    ['description', textProblem(description, DESCRIPTION_LIMITS.description)],
+    ...metadataProblems(metadata).map((problem) => ['metadata', problem] as const),
+    ['flowwatch_endpoint', typeof endpoint === 'string' ? endpoint : undefined],
+  ];
+  const violations = problems.flatMap(([field, problem]): FieldViolation[] =>
+    problem === undefined ? [] : [{ field, description: problem }],
   );
-  expect(
-    'description',
-    description.length <= DESCRIPTION_LIMITS.description,
-    `expected at most ${DESCRIPTION_LIMITS.description} characters`,
-  );
-  for (const problem of metadataProblems(metadata)) expect('metadata', false, problem);
-  let endpoint: SubsystemEndpoint | undefined;
-  try {
-    endpoint = parseSubsystemEndpoint(flowwatchEndpoint);
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    expect('flowwatch_endpoint', false, error.message);
-  }
-  if (wrong.length > 0 || endpoint === undefined) throw invalidRegistration(wrong);
+  if (violations.length > 0 || typeof endpoint === 'string') throw invalidArgument(...violations);
   return { id, name, description, metadata, endpoint };
 }
 
 export const SUBSYSTEM_ID_RULE =
   'expected 1 to 128 letters, digits, ".", "_" and "-", with a letter or digit at both ends';
+
+function subsystemIdProblem(id: string): string | undefined {
+  if (id === '') return 'is missing';
+  return SUBSYSTEM_ID.test(id) ? undefined : SUBSYSTEM_ID_RULE;
+}
 
 /** What is wrong with the metadata, one text for each problem. */
 export function metadataProblems(metadata: Readonly<Record<string, string>>): string[] {
@@ -61,10 +47,12 @@ export function metadataProblems(metadata: Readonly<Record<string, string>>): st
   return isTooLong ? [`expected keys of at most ${keyLimit} and values of at most ${valueLimit} characters`] : [];
 }
 
-export function invalidRegistration(fieldViolations: readonly FieldViolation[]): ConnectError {
-  const named = fieldViolations.map(({ field, description }) => `${field}: ${description}`).join('; ');
-  const detail = create(BadRequestSchema, { fieldViolations: [...fieldViolations] });
-  return new ConnectError(`the registration is not valid: ${named}`, Code.InvalidArgument, undefined, [
-    { desc: BadRequestSchema, value: detail },
-  ]);
+/** The endpoint, or what is wrong with it. */
+function readEndpoint(text: string): SubsystemEndpoint | string {
+  try {
+    return parseSubsystemEndpoint(text);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return error.message;
+  }
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { Code, ConnectError } from '@connectrpc/connect';
 import type { Subsystem } from '../registry/subsystem-directory.js';
-import { invalidArgument } from '../routing/invalid-argument.js';
+import { invalidArgument } from '../input/invalid-argument.js';
 import { ambiguousId } from '../routing/owner-error.js';
 import { problemOfAnswer } from './gateway-problems.js';
 

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { RpcRoom } from '../../../test/support/rpc-room.js';
 import { abortable } from '../../runtime/abortable.js';
 import { GetRunRequestSchema, ListRunsRequestSchema } from '../gen/flowwatch/v1/run_service_pb.js';
-import { invalidArgument } from '../routing/invalid-argument.js';
+import { invalidArgument } from '../input/invalid-argument.js';
 
 /** Written like this the same request is the library's to answer. */
 const LEAN = 'application/proto';

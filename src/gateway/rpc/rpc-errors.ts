@@ -1,6 +1,6 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import { AppError } from '../../errors/app-error.js';
-import { invalidArgument } from '../routing/invalid-argument.js';
+import { invalidArgument } from '../input/invalid-argument.js';
 
 const CODE_OF_STATUS: Readonly<Record<number, Code>> = {
   400: Code.InvalidArgument,

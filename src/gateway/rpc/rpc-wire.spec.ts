@@ -3,7 +3,7 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { Code, ConnectError, createClient } from '@connectrpc/connect';
 import { gzipSync } from 'node:zlib';
 import { RpcRoom, type WireName, transportOf } from '../../../test/support/rpc-room.js';
-import { invalidArgument } from '../routing/invalid-argument.js';
+import { invalidArgument } from '../input/invalid-argument.js';
 import { RunService } from '../gen/flowwatch/v1/run_service_pb.js';
 import { RunEventType, StreamService } from '../gen/flowwatch/v1/stream_service_pb.js';
 import { RunSchema, RunStatus } from '../gen/flowwatch/v1/types_pb.js';

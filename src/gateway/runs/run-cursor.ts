@@ -1,7 +1,7 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { z } from 'zod';
-import { invalidArgument } from '../routing/invalid-argument.js';
+import { invalidArgument } from '../input/invalid-argument.js';
 import type { RunKey } from './undecoded-run.js';
 
 /** How far the list has come: the last run of all so far by the order, and the subsystem it came from. */

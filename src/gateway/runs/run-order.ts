@@ -1,5 +1,5 @@
 import type { ListRunsRequest } from '../gen/flowwatch/v1/run_service_pb.js';
-import { invalidArgument } from '../routing/invalid-argument.js';
+import { invalidArgument } from '../input/invalid-argument.js';
 import type { RunKey, RunKeyField } from './undecoded-run.js';
 
 /** Names of `order_by`, as the fields of `flowwatch.v1.Run`, with their numbers. */

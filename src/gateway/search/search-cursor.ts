@@ -4,7 +4,7 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import { toBinary } from '@bufbuild/protobuf';
 import { z } from 'zod';
 import { type SearchRequest, SearchRequestSchema } from '../gen/flowwatch/v1/search_service_pb.js';
-import { invalidArgument } from '../routing/invalid-argument.js';
+import { invalidArgument } from '../input/invalid-argument.js';
 
 /** How far the results of one subsystem were shown. */
 export interface SearchPlace {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { invalidArgument } from '../routing/invalid-argument.js';
+import { invalidArgument } from '../input/invalid-argument.js';
 import type { WorkflowKey } from './merge-workflows.js';
 
 const VERSION = '1';
