@@ -1,4 +1,5 @@
 import { Subscriber } from 'rxjs';
+import { Waiters } from '../waiters.js';
 import type { BusEvent } from './bus-event.js';
 import { callSafely, isThenable, settled } from './call-safely.js';
 import type { DrainSchedule, Drainable } from './drain-schedule.js';
@@ -6,6 +7,7 @@ import type { Loser } from './drop-reporter.js';
 import type { EventType } from './event-map.js';
 import { EventQueue, keyWithType, plainKey } from './event-queue.js';
 import type { LeaderSubscription } from './leader-subscriptions.js';
+import { ReplayedEvents } from './replayed-events.js';
 import type { EndReason, OverflowPolicy, SubscribeOptions, Subscription } from './subscribe-options.js';
 
 /** What a subscription needs of its bus. */
@@ -48,15 +50,15 @@ export class EventSubscription
   /** Whether it gets what is published. */
   attached = false;
   private readonly queue: EventQueue;
-  /** What was published while the bus did not run. Handled before what came later, and outside the bound of the queue. */
-  private replayed: EventQueue | undefined;
+  /** While there are some. */
+  private replayed: ReplayedEvents | undefined;
   private mostReplayed = 0;
   /** A drain is on its way, or goes on when the handler's promise settles. */
   private scheduled = false;
   private handling = false;
   private turn = -1;
   private quota = 0;
-  private idleWaiters: (() => void)[] = [];
+  private readonly idleWaiters = new Waiters();
 
   constructor(
     readonly name: string,
@@ -79,7 +81,7 @@ export class EventSubscription
   }
 
   get depth(): number {
-    return this.replayed === undefined ? this.queue.length : this.queue.length + this.replayed.length;
+    return this.replayed === undefined ? this.queue.length : this.replayed.totalLength;
   }
 
   get superseded(): number {
@@ -93,9 +95,7 @@ export class EventSubscription
 
   /** When the oldest event that waits was published, in milliseconds since the epoch. */
   get oldestTimestamp(): number | undefined {
-    const [early, live] = [this.replayed?.peek(), this.queue.peek()];
-    if (early === undefined || live === undefined) return (early ?? live)?.timestamp;
-    return Math.min(early.timestamp, live.timestamp);
+    return this.replayed === undefined ? this.queue.peek()?.timestamp : this.replayed.oldestTimestamp;
   }
 
   /** Whether nothing waits and nothing is being handled. */
@@ -105,8 +105,7 @@ export class EventSubscription
 
   /** Resolves when nothing waits and nothing is being handled, or the subscription has ended. */
   idle(): Promise<void> {
-    if (this.isIdle) return Promise.resolve();
-    return new Promise((resolve) => this.idleWaiters.push(resolve));
+    return this.isIdle ? Promise.resolve() : this.idleWaiters.wait();
   }
 
   /** Takes an event that was just published. Never calls the handler itself. */
@@ -118,7 +117,7 @@ export class EventSubscription
 
   /** Takes events that were published while the bus did not run, at the pace of the handler. */
   replay(events: readonly BusEvent[]): void {
-    this.replayed ??= new EventQueue(this.owner.replayLimit);
+    this.replayed ??= new ReplayedEvents(this.queue, this.owner.replayLimit);
     for (const event of events) {
       if (this.closed) return;
       // Too many are left of earlier replays only if the handler is stuck, and then the queue's policy decides.
@@ -159,7 +158,7 @@ export class EventSubscription
     this.attached = false;
     const { onEnd } = this.options;
     if (onEnd) queueMicrotask(() => void callSafely(() => onEnd(reason), this.failed));
-    this.settleIdle();
+    this.idleWaiters.release();
   }
 
   tellDropped(count: number): void {
@@ -174,7 +173,7 @@ export class EventSubscription
       this.quota = EVENTS_PER_TURN;
     }
     for (; this.quota > 0; this.quota -= 1) {
-      const event = this.replayed === undefined ? this.queue.shift() : this.takeOldest(this.replayed);
+      const event = this.replayed === undefined ? this.queue.shift() : this.shiftReplayed(this.replayed);
       if (event === undefined) break;
       const pending = this.handle(event);
       if (pending === undefined) continue;
@@ -194,7 +193,7 @@ export class EventSubscription
   /** Goes on later with what is left. */
   private rest(): void {
     this.scheduled = this.depth > 0;
-    if (!this.scheduled) this.settleIdle();
+    if (!this.scheduled) this.idleWaiters.release();
     else if (this.quota > 0) this.owner.schedule.add(this);
     else this.owner.schedule.defer(this);
   }
@@ -217,12 +216,10 @@ export class EventSubscription
     }
   }
 
-  /** Each of the two is in the order of publication, but either may hold the older event. */
-  private takeOldest(replayed: EventQueue): BusEvent | undefined {
-    const [early, live] = [replayed.peek(), this.queue.peek()];
-    if (early === undefined) this.replayed = undefined;
-    if (early === undefined || (live !== undefined && live.sequence < early.sequence)) return this.queue.shift();
-    return replayed.shift();
+  private shiftReplayed(replayed: ReplayedEvents): BusEvent | undefined {
+    const event = replayed.shift();
+    if (replayed.isEmpty) this.replayed = undefined;
+    return event;
   }
 
   /** Applies the policy to a full queue; false if the event is not taken. */
@@ -249,10 +246,4 @@ export class EventSubscription
   };
 
   private readonly onAbort = (): void => this.end('aborted');
-
-  private settleIdle(): void {
-    const waiters = this.idleWaiters;
-    this.idleWaiters = [];
-    for (const resolve of waiters) resolve();
-  }
 }

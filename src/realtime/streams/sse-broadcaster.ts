@@ -17,6 +17,7 @@ import { openEventStream } from './wire/sse-response.js';
 import { drainSessions } from './sessions/stream-drain.js';
 import { StreamEncoder } from './wire/stream-event.js';
 import { StreamPublisher } from './channels/stream-publisher.js';
+import { type Refusal, StreamRefusals } from './stream-refusals.js';
 import { type StreamStats, noTotals } from './stream-stats.js';
 import type { StreamItem, StreamTopic } from './stream-topic.js';
 import { type ResolvedTopic, StreamTopics } from './stream-topics.js';
@@ -40,9 +41,6 @@ export interface OpenOptions {
   readonly onClosed?: () => void;
 }
 
-/** Why a stream is refused although its client should come back. */
-export type Refusal = 'shutdown' | 'overloaded';
-
 /**
  * Server-sent events: hands each published change to every client of its stream key.
  *
@@ -59,6 +57,7 @@ export class SseBroadcaster implements Runnable {
   private readonly budget: ByteBudget;
   private readonly slow: SlowSessions;
   private readonly encoder: StreamEncoder;
+  private readonly refusals: StreamRefusals;
   private readonly publisher: StreamPublisher;
   private readonly sessions: SessionKeeper;
   private readonly ticks: PeriodicTask;
@@ -75,6 +74,7 @@ export class SseBroadcaster implements Runnable {
     this.budget = new ByteBudget(config.streamBudgetBytes);
     this.slow = new SlowSessions(this.budget);
     this.encoder = new StreamEncoder(random.bytes(6).toString('hex'), () => clock.now());
+    this.refusals = new StreamRefusals(this.encoder, random, config.streamRetryMs);
     const limits = { maxEvents: config.streamQueueEvents, maxBytes: config.streamQueueBytes };
     const shared = { encoder: this.encoder, order: this.order, totals: this.totals, limits, turns, now };
     this.publisher = new StreamPublisher({
@@ -117,25 +117,12 @@ export class SseBroadcaster implements Runnable {
    * The topics of the keys, all of which the principal may read; throws `resource.not_found` otherwise. With `dropGone`
    * some may be missing, as long as one is left.
    */
-  async authorize(
+  authorize(
     principal: Principal,
     streamKeys: readonly string[],
-    { dropGone = false }: { readonly dropGone?: boolean } = {},
+    options: { readonly dropGone?: boolean } = {},
   ): Promise<readonly ResolvedTopic[]> {
-    const topics = [...new Set(streamKeys)].map((streamKey) => this.topics.resolve(streamKey));
-    const found: ResolvedTopic[] = [];
-    let gone: unknown;
-    for (const topic of topics) {
-      try {
-        await topic.authorize(principal);
-        found.push(topic);
-      } catch (error) {
-        if (!dropGone || !(error instanceof AppError) || error.code !== 'resource.not_found') throw error;
-        gone = error;
-      }
-    }
-    if (found.length === 0 && gone !== undefined) throw gone;
-    return found;
+    return this.topics.authorize(principal, streamKeys, options.dropGone ?? false);
   }
 
   /**
@@ -167,8 +154,8 @@ export class SseBroadcaster implements Runnable {
     const sequence = parseEventId(lastEventId, this.encoder.epoch);
     const resumption =
       sequence === undefined ? undefined : this.publisher.resumption(topics, principal.tenantId, sequence);
-    if (resumption?.isOver) this.ended(response);
-    else openEventStream(response, this.retryMs());
+    if (resumption?.isOver) this.refusals.ended(response);
+    else openEventStream(response, this.refusals.retryMs());
     if (resumption?.isOver || isHead) {
       onClosed?.();
       return;
@@ -184,15 +171,7 @@ export class SseBroadcaster implements Runnable {
    * time to come back, the reason as an event, and the end.
    */
   refuse(response: ServerResponse, reason: Refusal): void {
-    const retryMs = this.retryMs();
-    openEventStream(response, retryMs);
-    if (response.req.method === 'HEAD') return;
-    response.end(this.encoder.control(0, reason, { retryMs }, retryMs));
-  }
-
-  /** Answers what will never bring anything again with 204, after which an EventSource does not come back. */
-  ended(response: ServerResponse): void {
-    response.writeHead(204, { 'Cache-Control': 'no-store' }).end();
+    this.refusals.refuse(response, reason);
   }
 
   /** What the key named is gone: streams that carry nothing else end cleanly after what waits, and a reconnect meets 404. */
@@ -219,10 +198,7 @@ export class SseBroadcaster implements Runnable {
     this.draining = true;
     await drainSessions(this.sessions.registry, this.clock, deadline, {
       spreadMs,
-      end: (session) => {
-        const retryMs = this.retryMs();
-        session.end((position) => this.encoder.control(position, 'shutdown', { retryMs }, retryMs));
-      },
+      end: (session) => session.end((position) => this.refusals.goodbye(position, 'shutdown')),
     });
     await this.ticks.stop();
   }
@@ -254,12 +230,7 @@ export class SseBroadcaster implements Runnable {
     throw new AppError(
       'stream.limit',
       `"${principal.id}" has ${this.config.streamsPerPrincipal} streams open; close one, or raise CROWSNEST_STREAMS_PER_PRINCIPAL`,
-      { headers: { 'Retry-After': String(Math.ceil(this.retryMs() / 1_000)) } },
+      { headers: { 'Retry-After': String(Math.ceil(this.refusals.retryMs() / 1_000)) } },
     );
-  }
-
-  /** Spread over half to one and a half times the setting, so that clients do not come back all at once. */
-  private retryMs(): number {
-    return Math.round(this.config.streamRetryMs * (0.5 + this.random.float()));
   }
 }

@@ -37,4 +37,29 @@ export class StreamTopics {
       cooled: () => topic.cooled?.(id),
     };
   }
+
+  /**
+   * The topics of the keys, all of which the principal may read; throws `resource.not_found` otherwise. With `dropGone`
+   * some may be missing, as long as one is left.
+   */
+  async authorize(
+    principal: Principal,
+    streamKeys: readonly string[],
+    dropGone: boolean,
+  ): Promise<readonly ResolvedTopic[]> {
+    const topics = [...new Set(streamKeys)].map((streamKey) => this.resolve(streamKey));
+    const found: ResolvedTopic[] = [];
+    let gone: unknown;
+    for (const topic of topics) {
+      try {
+        await topic.authorize(principal);
+        found.push(topic);
+      } catch (error) {
+        if (!dropGone || !(error instanceof AppError) || error.code !== 'resource.not_found') throw error;
+        gone = error;
+      }
+    }
+    if (found.length === 0 && gone !== undefined) throw gone;
+    return found;
+  }
 }

@@ -1,4 +1,5 @@
 import type { Principal } from '../../../auth/principal.js';
+import { Waiters } from '../../waiters.js';
 import type { SseSession } from './sse-session.js';
 
 /** The open sessions: how many each principal has, and by the name of their connection. */
@@ -7,7 +8,7 @@ export class SessionRegistry {
   private readonly sessions = new Map<SseSession, string | undefined>();
   private readonly byPrincipal = new Map<string, number>();
   private readonly byConnection = new Map<string, SseSession>();
-  private waiters: (() => void)[] = [];
+  private readonly waiters = new Waiters();
 
   get size(): number {
     return this.sessions.size;
@@ -53,16 +54,12 @@ export class SessionRegistry {
     const left = (this.byPrincipal.get(identity) ?? 1) - 1;
     if (left === 0) this.byPrincipal.delete(identity);
     else this.byPrincipal.set(identity, left);
-    if (this.sessions.size > 0) return;
-    const { waiters } = this;
-    this.waiters = [];
-    for (const resolve of waiters) resolve();
+    if (this.sessions.size === 0) this.waiters.release();
   }
 
   /** Resolves when no session is open. */
   whenEmpty(): Promise<void> {
-    if (this.sessions.size === 0) return Promise.resolve();
-    return new Promise((resolve) => this.waiters.push(resolve));
+    return this.sessions.size === 0 ? Promise.resolve() : this.waiters.wait();
   }
 }
 
