@@ -15,7 +15,10 @@ import {
 } from '../../src/gateway/connections/subsystem-connection.js';
 import { errorFromSubsystem } from '../../src/gateway/connections/subsystem-error.js';
 import { abortable } from '../../src/runtime/abortable.js';
+import { TimeoutBreaker } from '../../src/gateway/connections/timeout-breaker.js';
 import type { Clock } from '../../src/runtime/clock.js';
+import type { Random } from '../../src/runtime/random.js';
+import { FakeClock } from './fake-clock.js';
 
 export interface RecordedCall {
   readonly kind: 'read' | 'mutate' | 'stream';
@@ -25,6 +28,9 @@ export interface RecordedCall {
   readonly options: CallOptions;
 }
 
+/** Without jitter. */
+const steady: Random = { float: () => 0, bytes: (length) => Buffer.alloc(length), uuid: () => '' };
+
 type Fault = { readonly error: ConnectError } | { readonly until: Promise<void> };
 
 /**
@@ -33,6 +39,7 @@ type Fault = { readonly error: ConnectError } | { readonly until: Promise<void> 
  */
 export class FakeSubsystemConnection implements SubsystemConnection {
   readonly calls: RecordedCall[] = [];
+  readonly timeouts: TimeoutBreaker;
   closed = false;
   private readonly transport: Transport;
   private readonly faults = new Map<string, Fault>();
@@ -42,6 +49,8 @@ export class FakeSubsystemConnection implements SubsystemConnection {
     private readonly timing: { readonly clock?: Clock; readonly callTimeoutMs?: number } = {},
   ) {
     this.transport = createRouterTransport(routes);
+    const { clock = new FakeClock(), callTimeoutMs = 10_000 } = timing;
+    this.timeouts = new TimeoutBreaker(clock, steady, callTimeoutMs);
   }
 
   /** Calls of one method (`GetRun`), or all. */

@@ -6,6 +6,8 @@ import { CryptoRandom } from '../../src/runtime/random.js';
 import { FakeClock } from './fake-clock.js';
 
 export interface ConnectionOptions {
+  /** `billing` by default. */
+  readonly subsystemId?: string;
   readonly clock?: Clock;
   readonly callTimeoutMs?: number;
   readonly maxMessageBytes?: number;
@@ -26,6 +28,7 @@ export function connectionTo(
     random: new CryptoRandom(),
     limits: { callTimeoutMs: options.callTimeoutMs ?? 10_000, maxMessageBytes: options.maxMessageBytes ?? 4 << 20 },
     installationId: () => 'here',
+    subsystemId: options.subsystemId ?? 'billing',
     endpoints: typeof endpoints === 'function' ? endpoints : () => endpoints,
     ...(options.trust ? { trust: options.trust } : {}),
   });

@@ -1,6 +1,7 @@
 import type { Connection } from 'mongoose';
-import { createRouterTransport, type ConnectRouter, type Transport } from '@connectrpc/connect';
-import { EgressPolicy } from '../../src/egress/index.js';
+import { type ConnectError, createRouterTransport, type ConnectRouter, type Transport } from '@connectrpc/connect';
+import { DialError, EgressPolicy } from '../../src/egress/index.js';
+import { CallFailure, shownFailure } from '../../src/gateway/connections/call-failure.js';
 import { type GatewayConfig, gatewayConfig } from '../../src/gateway/gateway.config.js';
 import { GatewayService } from '../../src/gateway/gen/flowwatch/v1/gateway_service_pb.js';
 import { WorkflowService } from '../../src/gateway/gen/flowwatch/v1/workflow_service_pb.js';
@@ -57,20 +58,35 @@ export class FakeEndpoints implements SubsystemConnections {
     return this.open_.length;
   }
 
-  open(endpoints: () => readonly string[]): OpenSubsystemConnection {
-    const nowhere = new FakeSubsystemConnection();
-    nowhere.close();
-    const target = (): FakeSubsystemConnection =>
-      endpoints().flatMap((endpoint) => this.listening.get(endpoint) ?? [])[0] ?? nowhere;
+  open(
+    _subsystemId: string,
+    endpoints: () => readonly string[],
+    onUnreachable: (endpoint: string) => void = () => undefined,
+  ): OpenSubsystemConnection {
+    const target = (): FakeSubsystemConnection => {
+      for (const endpoint of endpoints()) {
+        const found = this.listening.get(endpoint);
+        if (found) return found;
+        onUnreachable(endpoint);
+      }
+      throw nobodyListens();
+    };
     const connection: OpenSubsystemConnection = {
-      read: (method, input, options) => target().read(method, input, options),
-      mutate: (method, input, options) => target().mutate(method, input, options),
+      timeouts: new FakeSubsystemConnection().timeouts,
+      read: async (method, input, options) => target().read(method, input, options),
+      mutate: async (method, input, options) => target().mutate(method, input, options),
       stream: (method, input, options) => target().stream(method, input, options),
       close: () => void this.open_.splice(this.open_.indexOf(connection), 1),
     };
     this.open_.push(connection);
     return connection;
   }
+}
+
+/** As the real connection tells it. */
+function nobodyListens(): ConnectError {
+  const cause = new DialError('refused', 'nobody listens');
+  return shownFailure(new CallFailure('not-reached', 'the subsystem cannot be reached', { cause }), false, 'fake');
 }
 
 /** A bus and a broadcaster that keep what they were told. */
@@ -115,6 +131,8 @@ export interface RegistryRoomOptions {
   readonly connection?: Connection;
   readonly clock?: FakeClock;
   readonly endpoints?: FakeEndpoints;
+  /** Instead of the endpoints: real connections. */
+  readonly connections?: SubsystemConnections;
 }
 
 /** The registry on a clock that the test moves, with subsystems in memory. Not started. */
@@ -123,12 +141,13 @@ export function makeRegistryRoom(options: RegistryRoomOptions = {}) {
   const clock = options.clock ?? new FakeClock();
   const config = configDefaults(gatewayConfig, options.config);
   const endpoints = options.endpoints ?? new FakeEndpoints(clock);
+  const connections = options.connections ?? endpoints;
   const random = new CryptoRandom();
   const outlets = new FakeOutlets();
   const failedLogins: string[] = [];
   const egress = new EgressPolicy({ allow: [], deny: [], servesLoopbackOnly });
 
-  const registry = new SubsystemRegistry(endpoints, config, clock);
+  const registry = new SubsystemRegistry(connections, config, clock);
   const counters = new RegistryCounters();
   const keys = new RegistrationKeys({ ...config, servesLoopbackOnly });
   const registration = new Registration(
@@ -142,12 +161,12 @@ export function makeRegistryRoom(options: RegistryRoomOptions = {}) {
   );
   const announcer = new SubsystemAnnouncer(registry, outlets, outlets.broadcaster, clock);
   announcer.register();
-  const callBacks = new SubsystemCallBacks(registry, endpoints, clock, random);
+  const callBacks = new SubsystemCallBacks(registry, connections, clock, random);
   const repository = options.connection
     ? new StoredSubsystemsRepository(options.connection)
     : ({ list: () => Promise.resolve([]) } as unknown as StoredSubsystemsRepository);
   const tenants = { registerUsage: () => undefined };
-  const service = new SubsystemsService(registry, repository, announcer, endpoints, egress, tenants, config, clock);
+  const service = new SubsystemsService(registry, repository, announcer, connections, egress, tenants, config, clock);
   const runnable = new RegistryRunnable(registry, registration, callBacks, service, config, clock);
   const figures = new RegistryFiguresReader(registry, registration, counters, announcer);
   const transport: Transport = createRouterTransport(({ service: serve }) =>

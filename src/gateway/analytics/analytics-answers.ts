@@ -46,23 +46,23 @@ export class AnalyticsAnswers implements Answers<typeof AnalyticsService> {
   ) {}
 
   async getThroughput(caller: Caller, { filter }: GetThroughputRequest): Promise<Answer<GetThroughputResponse>> {
-    const { parts, failures } = await this.askFiltered(caller, filter, ({ connection }, input) =>
-      connection.read(AnalyticsService.method.getThroughput, input, callOptions(caller)),
+    const { parts, failures } = await this.askFiltered(caller, filter, ({ connection }, input, asking) =>
+      connection.read(AnalyticsService.method.getThroughput, input, callOptions(asking)),
     );
     return { value: mergeThroughput(parts), failures, notes: [] };
   }
 
   async getLatency(caller: Caller, { filter }: GetLatencyRequest): Promise<Answer<GetLatencyResponse>> {
-    const { parts, failures } = await this.askFiltered(caller, filter, ({ connection }, input) =>
-      connection.read(AnalyticsService.method.getLatency, input, callOptions(caller)),
+    const { parts, failures } = await this.askFiltered(caller, filter, ({ connection }, input, asking) =>
+      connection.read(AnalyticsService.method.getLatency, input, callOptions(asking)),
     );
     const { value, isApproximate } = mergeLatency(parts);
     return { value, failures, notes: isApproximate ? ['approximate'] : [] };
   }
 
   async getFailureRate(caller: Caller, { filter }: GetFailureRateRequest): Promise<Answer<GetFailureRateResponse>> {
-    const { parts, failures } = await this.askFiltered(caller, filter, ({ connection }, input) =>
-      connection.read(AnalyticsService.method.getFailureRate, input, callOptions(caller)),
+    const { parts, failures } = await this.askFiltered(caller, filter, ({ connection }, input, asking) =>
+      connection.read(AnalyticsService.method.getFailureRate, input, callOptions(asking)),
     );
     return { value: mergeFailureRate(parts), failures, notes: [] };
   }
@@ -72,17 +72,17 @@ export class AnalyticsAnswers implements Answers<typeof AnalyticsService> {
     { workflowId, timeRange }: GetStepDurationRequest,
   ): Promise<Answer<GetStepDurationResponse>> {
     const questions = await this.questions(caller, { workflowId, subsystemId: '' });
-    const { parts, failures } = await askAll(caller, questions, ({ subsystem, workflowId: ownId }) => {
+    const { parts, failures } = await askAll(caller, questions, ({ subsystem, workflowId: ownId }, asking) => {
       const input = { workflowId: ownId, ...(timeRange && { timeRange }) };
-      return subsystem.connection.read(AnalyticsService.method.getStepDuration, input, callOptions(caller));
+      return subsystem.connection.read(AnalyticsService.method.getStepDuration, input, callOptions(asking));
     });
     const { value, isApproximate } = mergeStepDuration(parts);
     return { value, failures, notes: isApproximate ? ['approximate'] : [] };
   }
 
   async getStepHeatmap(caller: Caller, { filter }: GetStepHeatmapRequest): Promise<Answer<GetStepHeatmapResponse>> {
-    const { parts, failures } = await this.askFiltered(caller, filter, ({ connection }, input) =>
-      connection.read(AnalyticsService.method.getStepHeatmap, input, callOptions(caller)),
+    const { parts, failures } = await this.askFiltered(caller, filter, ({ connection }, input, asking) =>
+      connection.read(AnalyticsService.method.getStepHeatmap, input, callOptions(asking)),
     );
     return { value: mergeStepHeatmap(parts), failures, notes: [] };
   }
@@ -90,11 +90,11 @@ export class AnalyticsAnswers implements Answers<typeof AnalyticsService> {
   private async askFiltered<T>(
     caller: Caller,
     filter: AnalyticsFilter | undefined,
-    ask: (subsystem: Subsystem, input: { filter?: AnalyticsFilter }) => Promise<T>,
+    ask: (subsystem: Subsystem, input: { filter?: AnalyticsFilter }, asking: Caller) => Promise<T>,
   ): Promise<Parts<T>> {
     const questions = await this.questions(caller, filter);
-    return askAll(caller, questions, ({ subsystem, workflowId, subsystemId }) =>
-      ask(subsystem, filter ? { filter: { ...filter, workflowId, subsystemId } } : {}),
+    return askAll(caller, questions, ({ subsystem, workflowId, subsystemId }, asking) =>
+      ask(subsystem, filter ? { filter: { ...filter, workflowId, subsystemId } } : {}, asking),
     );
   }
 
@@ -125,16 +125,16 @@ export class AnalyticsAnswers implements Answers<typeof AnalyticsService> {
 }
 
 async function askAll<T>(
-  { signal }: Caller,
+  caller: Caller,
   questions: readonly Question[],
-  ask: (question: Question) => Promise<T>,
+  ask: (question: Question, asking: Caller) => Promise<T>,
 ): Promise<Parts<T>> {
   const bySubsystem = new Map(questions.map((question) => [question.subsystem, question]));
-  const asked = async (subsystem: Subsystem): Promise<T> => {
+  const asked = async (subsystem: Subsystem, asking: Caller): Promise<T> => {
     const question = bySubsystem.get(subsystem);
     if (!question) throw new RangeError(`subsystem ${subsystem.id} is not to be asked`);
-    return ask(question);
+    return ask(question, asking);
   };
-  const { answers, failures } = await fanOut([...bySubsystem.keys()], asked, signal);
+  const { answers, failures } = await fanOut(caller, [...bySubsystem.keys()], asked);
   return { parts: answers.map(({ answer }) => answer), failures };
 }

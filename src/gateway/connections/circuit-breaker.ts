@@ -2,11 +2,9 @@ import { Backoff } from '../../runtime/backoff.js';
 import type { Clock } from '../../runtime/clock.js';
 import type { Random } from '../../runtime/random.js';
 
-const FAILURES = 5;
-
 /**
- * Keeps calls from waiting for an instance that cannot be connected to. After 5 consecutive failures nobody tries for
- * 1 s, then one may; each further failure doubles the pause, up to 30 s.
+ * Keeps work from waiting for what fails again and again. After so many consecutive failures nobody tries for 1 s, less
+ * up to a fifth of it by chance, then somebody may; each further failure doubles the pause, up to 30 s.
  */
 export class CircuitBreaker {
   private failures = 0;
@@ -16,6 +14,7 @@ export class CircuitBreaker {
   constructor(
     private readonly clock: Clock,
     random: Random,
+    private readonly mostFailures: number,
   ) {
     this.backoff = new Backoff({ baseMs: 1_000, maxMs: 30_000, jitter: 0.2 }, random);
   }
@@ -23,6 +22,11 @@ export class CircuitBreaker {
   /** Whether nobody may try now. */
   get isOpen(): boolean {
     return this.clock.monotonic() < this.openUntil;
+  }
+
+  /** Whether it has failed so often, be it open now or on trial. */
+  get hasTripped(): boolean {
+    return this.failures >= this.mostFailures;
   }
 
   succeeded(): void {
@@ -33,6 +37,6 @@ export class CircuitBreaker {
 
   failed(): void {
     this.failures += 1;
-    if (this.failures >= FAILURES) this.openUntil = this.clock.monotonic() + this.backoff.next();
+    if (this.hasTripped) this.openUntil = this.clock.monotonic() + this.backoff.next();
   }
 }

@@ -20,6 +20,7 @@ import { Instance } from './instance.js';
 import type { Link, WireAnswer, WireRequest, WireStream } from './link.js';
 import { type CallerIdentity, outboundHeaders } from './outbound-headers.js';
 import type { CallOptions, SubsystemConnection } from './subsystem-connection.js';
+import { TimeoutBreaker } from './timeout-breaker.js';
 
 const MAX_CONNECT_MS = 3_000;
 
@@ -36,6 +37,8 @@ export interface ConnectSubsystemConnectionOptions {
   readonly limits: ConnectionLimits;
   /** Known once the service has started. */
   readonly installationId: () => string;
+  /** Under which it is registered: errors name it. */
+  readonly subsystemId: string;
   /** Origins of the instances that may be called now, preferred first; asked at each call. */
   readonly endpoints: () => readonly string[];
   /** No connection to the instance stands and none can be opened. Told at each attempt; must not throw. */
@@ -50,13 +53,15 @@ export interface ConnectSubsystemConnectionOptions {
  * about three times as long for a small message.
  */
 export class ConnectSubsystemConnection implements SubsystemConnection {
+  readonly timeouts: TimeoutBreaker;
   private readonly instances = new Map<string, Instance>();
   private readonly dial: DialInstance;
   private identity: CallerIdentity | undefined;
   private isClosed = false;
 
   constructor(private readonly options: ConnectSubsystemConnectionOptions) {
-    const { dialer, clock, limits, trust = {} } = options;
+    const { dialer, clock, random, limits, trust = {} } = options;
+    this.timeouts = new TimeoutBreaker(clock, random, limits.callTimeoutMs);
     // Half of the deadline at most: the other half is for the next instance.
     const connectTimeoutMs = Math.max(1, Math.min(MAX_CONNECT_MS, Math.floor(limits.callTimeoutMs / 2)));
     this.dial = { dialer, clock, connectTimeoutMs, trust };

@@ -4,6 +4,8 @@ import { CircuitBreaker } from './circuit-breaker.js';
 import { type DialInstance, type HttpVersion, dialInstance } from './dial-instance.js';
 import type { Link } from './link.js';
 
+/** In a row, then nobody tries for a while. */
+const FAILED_DIALS = 5;
 /** Of 100 streams each; more calls at once than they hold are refused. */
 const MAX_LINKS = 10;
 
@@ -25,7 +27,7 @@ export class Instance {
     private readonly onUnreachable: (failure: CallFailure) => void = () => undefined,
   ) {
     this.origin = new URL(endpoint);
-    this.breaker = new CircuitBreaker(dial.clock, random);
+    this.breaker = new CircuitBreaker(dial.clock, random, FAILED_DIALS);
   }
 
   /** A link with room if there is one now. Its room is taken with the call, so the call must follow at once. */

@@ -5,6 +5,7 @@ import type {
   MessageInitShape,
   MessageShape,
 } from '@bufbuild/protobuf';
+import type { TimeoutBreaker } from './timeout-breaker.js';
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
@@ -28,6 +29,8 @@ export const GATEWAY_PATH_HEADER = 'crowsnest-gateway-path';
  * tells addresses or internals.
  */
 export interface SubsystemConnection {
+  /** Who asks many at once asks here first whether this one is to be among them. */
+  readonly timeouts: TimeoutBreaker;
   /** A read: repeated on another instance if the first was not reached. */
   read<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,

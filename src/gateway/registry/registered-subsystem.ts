@@ -39,7 +39,7 @@ export class RegisteredSubsystem implements Subsystem {
   ) {
     this.id = id;
     this.describe(said);
-    this.connection = connections.open(() => liveEndpoints(this.life));
+    this.connection = connections.open(id, () => liveEndpoints(this.life));
   }
 
   get state(): SubsystemState {

@@ -31,7 +31,7 @@ export class SubsystemBeats {
 
   private async run(signal: AbortSignal): Promise<void> {
     const { endpoint, session, connections, heartbeatMs, clock, onError } = this.options;
-    const connection = connections.open(() => [endpoint]);
+    const connection = connections.open(session.subsystem.id, () => [endpoint]);
     try {
       while (!signal.aborted) {
         await clock.sleep(heartbeatMs, signal);

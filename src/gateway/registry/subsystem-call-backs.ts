@@ -93,7 +93,7 @@ export class SubsystemCallBacks implements Runnable {
 
   /** Until it succeeds, or the instance is no longer waiting for it. */
   private async call(subsystem: RegisteredSubsystem, endpoint: string, signal: AbortSignal): Promise<void> {
-    const connection = this.connections.open(() => [endpoint]);
+    const connection = this.connections.open(subsystem.id, () => [endpoint]);
     const backoff = new Backoff(RETRY, this.random);
     try {
       while (isConnecting(subsystem, endpoint)) {

@@ -8,8 +8,11 @@ export interface OpenSubsystemConnection extends SubsystemConnection {
 
 /** Port: makes connections. Nothing is dialled before the first call. */
 export interface SubsystemConnections {
-  /** @param endpoints origins of the instances that may be called now, preferred first; asked at each call. */
-  open(endpoints: () => readonly string[]): OpenSubsystemConnection;
+  /**
+   * @param subsystemId as errors name it.
+   * @param endpoints origins of the instances that may be called now, preferred first; asked at each call.
+   */
+  open(subsystemId: string, endpoints: () => readonly string[]): OpenSubsystemConnection;
 }
 
 export const SUBSYSTEM_CONNECTIONS = Symbol('SubsystemConnections');

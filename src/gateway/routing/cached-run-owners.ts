@@ -11,6 +11,7 @@ import { ambiguousId, nobodyHas, requireConnected } from './owner-error.js';
 import { parseQualifiedId } from './qualified-id.js';
 import { type LookedUp, RunLookup } from './run-lookup.js';
 import type { OwnedRun, RunOwners } from './run-owners.js';
+import { within } from './time-for-calls.js';
 
 /** What is known of one run id. Never changed, so that runs of which the same is known share it. */
 interface RunEntry {
@@ -129,7 +130,8 @@ export class CachedRunOwners implements RunOwners {
     const shared = this.lookups.get(key) ?? this.startLookup(key, caller, runId);
     shared.waiting += 1;
     try {
-      await abortable(all ? shared.lookup.complete : shared.lookup.soon, caller.signal);
+      const answered = all ? shared.lookup.complete : shared.lookup.soon;
+      await abortable(within(this.clock, caller.timeoutMs, answered), caller.signal);
     } catch (error) {
       throw ConnectError.from(error, Code.Canceled);
     } finally {

@@ -1,10 +1,11 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import type { Clock } from '../../runtime/clock.js';
 import { UndecodedGetRunResponseSchema } from '../gen/crowsnest/flowwatch/v1/undecoded_pb.js';
+import type { FanOutTurn } from '../connections/timeout-breaker.js';
 import { RunService } from '../gen/flowwatch/v1/run_service_pb.js';
 import type { Subsystem } from '../registry/subsystem-directory.js';
 import type { SubsystemFailure } from './answer.js';
-import { failureReason } from './fan-out.js';
+import { failureReason, turnAt } from './fan-out.js';
 
 /** GetRun, its run left as bytes. */
 export const GET_RUN_UNDECODED = { ...RunService.method.getRun, output: UndecodedGetRunResponseSchema };
@@ -60,18 +61,22 @@ export class RunLookup {
   }
 
   private async ask(subsystem: Subsystem): Promise<void> {
-    if (subsystem.state !== 'connected') {
-      this.failures.push({ subsystemId: subsystem.id, reason: subsystem.state });
-    } else {
-      await this.askConnected(subsystem);
+    const turn = turnAt(subsystem);
+    if ('reason' in turn) {
+      this.failures.push(turn);
+      this.pending.delete(subsystem);
+      return;
     }
-    this.pending.delete(subsystem);
+    const asked = this.askInTurn(subsystem, turn).then(() => this.pending.delete(subsystem));
+    if (!turn.isProbe) await asked;
   }
 
-  private async askConnected(subsystem: Subsystem): Promise<void> {
-    const options = { signal: this.cut.signal, gatewayPath: this.gatewayPath };
+  private async askInTurn(subsystem: Subsystem, turn: FanOutTurn): Promise<void> {
+    const signal = turn.isProbe ? undefined : this.cut.signal;
+    const options = { signal, timeoutMs: turn.leftMs, gatewayPath: this.gatewayPath };
     try {
       const { run } = await subsystem.connection.read(GET_RUN_UNDECODED, { runId: this.runId }, options);
+      turn.ended();
       if (run.length === 0) {
         this.absent.push(subsystem);
         return;
@@ -79,6 +84,7 @@ export class RunLookup {
       this.owners.push(subsystem);
       this.firstOwner.resolve();
     } catch (error) {
+      turn.ended(error);
       if (saysAbsent(error)) this.absent.push(subsystem);
       else this.failures.push({ subsystemId: subsystem.id, reason: failureReason(error) });
     }

@@ -7,9 +7,10 @@ import type { WorkflowDefinition } from '../gen/flowwatch/v1/types_pb.js';
 import { SUBSYSTEM_DIRECTORY, type Subsystem, type SubsystemDirectory } from '../registry/subsystem-directory.js';
 import type { SubsystemFailure } from './answer.js';
 import type { Caller } from './caller.js';
-import { failureReason } from './fan-out.js';
+import { failureReason, turnAt } from './fan-out.js';
 import { ambiguousId, nobodyHas, requireConnected } from './owner-error.js';
 import { parseQualifiedId } from './qualified-id.js';
+import { within } from './time-for-calls.js';
 
 /** A workflow as a request names it, found. */
 export interface OwnedWorkflow {
@@ -120,8 +121,13 @@ export class WorkflowOwners {
     this.indexed.delete(subsystem);
   }
 
-  private async refresh({ principal, signal }: Caller): Promise<readonly SubsystemFailure[]> {
-    const outcomes = Promise.all(this.directory.list(principal).map((subsystem) => this.refreshOne(subsystem)));
+  private async refresh({ principal, signal, timeoutMs }: Caller): Promise<readonly SubsystemFailure[]> {
+    const outcomes = Promise.all(
+      this.directory.list(principal).map(async (subsystem) => {
+        const late: SubsystemFailure = { subsystemId: subsystem.id, reason: 'timeout' };
+        return within(this.clock, timeoutMs, this.refreshOne(subsystem), late);
+      }),
+    );
     try {
       return (await abortable(outcomes, signal)).filter((failure) => failure !== undefined);
     } catch (error) {
@@ -134,14 +140,21 @@ export class WorkflowOwners {
     if (state !== 'connected') return Promise.resolve({ subsystemId, reason: state });
     const last = this.refreshes.get(subsystem);
     if (last && this.clock.monotonic() - last.startedAt < REFRESH_EVERY_MS) return last.outcome;
-    const outcome = this.directory.refreshWorkflows(subsystem).then(
+    const turn = turnAt(subsystem);
+    if ('reason' in turn) return Promise.resolve(turn);
+    const asked = this.directory.refreshWorkflows(subsystem).then(
       (workflows) => {
+        turn.ended();
         const isRegistered = this.directory.find(SYSTEM_SCOPE, subsystemId) === subsystem;
         if (isRegistered) this.index(subsystem, workflows);
         return undefined;
       },
-      (error: unknown): SubsystemFailure => ({ subsystemId, reason: failureReason(error) }),
+      (error: unknown): SubsystemFailure => {
+        turn.ended(error);
+        return { subsystemId, reason: failureReason(error) };
+      },
     );
+    const outcome = turn.isProbe ? Promise.resolve<SubsystemFailure>({ subsystemId, reason: 'timeout' }) : asked;
     this.refreshes.set(subsystem, { startedAt: this.clock.monotonic(), outcome });
     return outcome;
   }

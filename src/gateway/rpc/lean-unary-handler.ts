@@ -90,12 +90,14 @@ export class LeanUnaryHandler {
     });
     const timeout = request.headers['connect-timeout-ms'];
     const timeoutMs = timeout === undefined ? undefined : Number(timeout);
+    const beganAt = clock.monotonic();
     const late = (): void => end.abort(new ConnectError('the operation timed out', Code.DeadlineExceeded));
     const timer = timeoutMs === undefined ? undefined : clock.after(timeoutMs, late, { unref: true });
     try {
       await admit({ method, values: createContextValues().set(RPC_CALL, call) });
       const message = parse(method.input, await readBody(request, maxBytes));
-      const context = { signal: end.signal, timeoutMs: () => timeoutMs };
+      const left = (): number | undefined => timeoutMs && timeoutMs - (clock.monotonic() - beganAt);
+      const context = { signal: end.signal, timeoutMs: left };
       const answered = await calls.unary(call, context, (caller) => inTime(caller, answer(caller, message)));
       setReservations({ set: (name, value) => void (head[name] = value) }, answered);
       return toBinary(method.output, answered.value);

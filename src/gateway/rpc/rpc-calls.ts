@@ -1,6 +1,7 @@
 import { Code, ConnectError, type HandlerContext } from '@connectrpc/connect';
 import { codeToString } from '@connectrpc/connect/protocol-connect';
 import type { Caller } from '../routing/caller.js';
+import { timeForCalls } from '../routing/time-for-calls.js';
 import { type RpcCall, callOf } from './rpc-call.js';
 import { type LogUnexpected, connectErrorOf } from './rpc-errors.js';
 
@@ -130,5 +131,15 @@ function callerOf(call: RpcCall, { signal, timeoutMs }: CallTime): Caller {
   const { principal, refusal, gatewayPath, idempotencyKey, commanded } = call;
   if (refusal) throw refusal;
   if (!principal) throw new Error('the RPC was not let in');
-  return { principal, signal, timeoutMs: timeoutMs(), gatewayPath, idempotencyKey, commanded };
+  return {
+    principal,
+    signal,
+    /** What is left when it is read: calls made later carry less. */
+    get timeoutMs() {
+      return timeForCalls(timeoutMs());
+    },
+    gatewayPath,
+    idempotencyKey,
+    commanded,
+  };
 }

@@ -137,6 +137,8 @@ export class ListSource {
     const { order } = this.question;
     this.asked += 1;
     const { runs: read, pagination } = await this.question.ask(cursor, this.callSize(size));
+    // The page is being made without it by now.
+    if (this.failure !== undefined) return;
     const runs = read.map((bytes) => readUndecodedRun(bytes, order.field));
     const next = pagination?.nextCursor ?? '';
     if (next.length > LONGEST_CURSOR || (next !== '' && next === cursor)) throw new RangeError('an unusable cursor');

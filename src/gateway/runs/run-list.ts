@@ -38,6 +38,9 @@ interface Listing {
   readonly isUnstable: boolean;
 }
 
+/** Who each is asked as: the time of its turn is for all calls of the page. */
+type Turns = Map<Subsystem, Caller>;
+
 const METHOD = { ...RunService.method.listRuns, output: UndecodedListRunsResponseSchema };
 const NEW_CURSOR: RunCursor = { upTo: undefined, places: new Map() };
 const MAX_INT32 = 2 ** 31 - 1;
@@ -95,14 +98,15 @@ export class RunList {
     const asked = this.asked(caller, request);
     const places = new Map(cursor.places);
     const sources: ListSource[] = [];
+    const turns: Turns = new Map();
     const totals: Array<number | undefined> = [];
     for (const { subsystem, filter } of asked) {
       const from = places.get(subsystem.id) ?? { cursor: '', taken: 0, floor: cursor.upTo };
       if ('finished' in from) totals.push(from.total);
-      else sources.push(new ListSource(subsystem, question(caller, subsystem, filter, order), from));
+      else sources.push(new ListSource(subsystem, question(caller, subsystem, filter, order, turns), from));
     }
 
-    const page = await mergedPage(sources, order, limit, cursor, caller.signal);
+    const page = await mergedPage(caller, sources, order, limit, cursor, turns);
     const failures = sources.flatMap(({ subsystem, failure: reason }) =>
       reason ? [{ subsystemId: subsystem.id, reason }] : [],
     );
@@ -163,37 +167,42 @@ function question(
   subsystem: Subsystem,
   filter: RunFilter,
   order: RunOrder,
+  turns: Turns,
 ): ConstructorParameters<typeof ListSource>[1] {
   const base = { filter, orderBy: order.name, descending: order.descending };
-  const options = callOptions(caller);
   return {
     order,
     matches: filterMatcher(filter),
     ask: (cursor, limit) => {
       const request: MessageInitShape<typeof ListRunsRequestSchema> = { ...base, pagination: { cursor, limit } };
-      return subsystem.connection.read(METHOD, request, options);
+      return subsystem.connection.read(METHOD, request, callOptions(turns.get(subsystem) ?? caller));
     },
   };
 }
 
 async function mergedPage(
+  caller: Caller,
   sources: readonly ListSource[],
   order: RunOrder,
   limit: number,
   { upTo }: RunCursor,
-  signal: AbortSignal,
+  turns: Turns,
 ): Promise<MergedPage> {
   const bySubsystem = new Map(sources.map((source) => [source.subsystem, source]));
   const share = Math.ceil(limit / sources.length);
   const size = sizeOfCall(limit, sources.length);
   const { failures } = await fanOut(
+    caller,
     sources.map(({ subsystem }) => subsystem),
-    async (subsystem) => bySubsystem.get(subsystem)?.fill(share, size),
-    signal,
+    async (subsystem, asking) => {
+      turns.set(subsystem, asking);
+      await bySubsystem.get(subsystem)?.fill(share, size);
+    },
   );
   const reasons = new Map(failures.map(({ subsystemId, reason }) => [subsystemId, reason]));
   for (const source of sources) source.failure = reasons.get(source.subsystem.id);
   const page = await mergeRuns(sources, order, limit, upTo);
+  const { signal } = caller;
   if (signal.aborted) throw ConnectError.from(signal.reason, Code.Canceled);
   return page;
 }

@@ -20,7 +20,7 @@ import {
 import type { Subsystem } from '../registry/subsystem-directory.js';
 import { type Answer, type Answers, type SubsystemFailure, wholeAnswer } from '../routing/answer.js';
 import { type Caller, callOptions } from '../routing/caller.js';
-import { allFailed, failureReason } from '../routing/fan-out.js';
+import { allFailed, failureReason, outcomeOf } from '../routing/fan-out.js';
 import { pageLimit } from '../routing/limits.js';
 import { WorkflowOwners } from '../routing/workflow-owners.js';
 import { sumInt32 } from '../routing/wire-sum.js';
@@ -44,8 +44,8 @@ export class SearchAnswers implements Answers<typeof SearchService> {
   /** A value counts where it is among the most frequent of a subsystem: the wire tells no others. */
   async suggest(caller: Caller, { field, prefix, limit }: SuggestRequest): Promise<Answer<SuggestResponse>> {
     const input = { field, prefix, limit: pageLimit(limit, 'limit') };
-    const { answers, failures } = await this.directory.askAll(caller, ({ connection }) =>
-      connection.read(SearchService.method.suggest, input, callOptions(caller)),
+    const { answers, failures } = await this.directory.askAll(caller, ({ connection }, asking) =>
+      connection.read(SearchService.method.suggest, input, callOptions(asking)),
     );
     const suggestions = mergeSuggestions(
       answers.flatMap(({ answer }) => answer.suggestions),
@@ -62,18 +62,14 @@ export class SearchAnswers implements Answers<typeof SearchService> {
   async explain(caller: Caller, { rawQuery }: ExplainRequest): Promise<Answer<ExplainResponse>> {
     const { searching, failures: without } = this.directory.inScope(caller.principal);
     const failures: SubsystemFailure[] = [...without];
-    for (const { id: subsystemId, state, connection } of searching) {
-      if (state !== 'connected') {
-        failures.push({ subsystemId, reason: state });
-        continue;
-      }
-      try {
-        return wholeAnswer(await connection.read(SearchService.method.explain, { rawQuery }, callOptions(caller)));
-      } catch (error) {
-        if (caller.signal.aborted) throw ConnectError.from(caller.signal.reason, Code.Canceled);
-        if (ConnectError.from(error).code === Code.InvalidArgument) throw error;
-        failures.push({ subsystemId, reason: failureReason(error) });
-      }
+    for (const subsystem of searching) {
+      const outcome = await outcomeOf(caller, subsystem, ({ connection }, asking) =>
+        connection.read(SearchService.method.explain, { rawQuery }, callOptions(asking)),
+      );
+      if (caller.signal.aborted) throw ConnectError.from(caller.signal.reason, Code.Canceled);
+      if ('answer' in outcome) return wholeAnswer(outcome.answer);
+      if (outcome.error?.code === Code.InvalidArgument) throw outcome.error;
+      failures.push(outcome.failure);
     }
     if (failures.length > 0) throw allFailed(failures);
     const error = 'no subsystem is registered that could explain it';
@@ -105,8 +101,8 @@ export class SearchAnswers implements Answers<typeof SearchService> {
   }
 
   async getIndexStats(caller: Caller, _request?: GetIndexStatsRequest): Promise<Answer<GetIndexStatsResponse>> {
-    const { answers, failures } = await this.directory.askAll(caller, ({ connection }) =>
-      connection.read(SearchService.method.getIndexStats, {}, callOptions(caller)),
+    const { answers, failures } = await this.directory.askAll(caller, ({ connection }, asking) =>
+      connection.read(SearchService.method.getIndexStats, {}, callOptions(asking)),
     );
     return { value: mergeIndexStats(answers.map(({ answer }) => answer)), failures, notes: [] };
   }

@@ -3,7 +3,7 @@ import type { Scope } from '../../auth/principal.js';
 import { SUBSYSTEM_DIRECTORY, type Subsystem, type SubsystemDirectory } from '../registry/subsystem-directory.js';
 import type { SubsystemFailure } from '../routing/answer.js';
 import type { Caller } from '../routing/caller.js';
-import { type FanOut, allFailed, fanOut } from '../routing/fan-out.js';
+import { type Ask, type FanOut, allFailed, fanOut } from '../routing/fan-out.js';
 
 export interface SearchingSubsystems {
   /** By id ascending. */
@@ -29,9 +29,9 @@ export class SearchDirectory {
   }
 
   /** @throws ConnectError as `fanOut` does, and `inScope`. */
-  async askAll<T>({ principal, signal }: Caller, ask: (subsystem: Subsystem) => Promise<T>): Promise<FanOut<T>> {
-    const { searching, failures } = this.inScope(principal);
-    const asked = await fanOut(searching, ask, signal);
+  async askAll<T>(caller: Caller, ask: Ask<T>): Promise<FanOut<T>> {
+    const { searching, failures } = this.inScope(caller.principal);
+    const asked = await fanOut(caller, searching, ask);
     return { answers: asked.answers, failures: [...asked.failures, ...failures] };
   }
 }

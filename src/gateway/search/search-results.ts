@@ -36,8 +36,8 @@ export class SearchResults {
     const cursor = request.pagination?.cursor;
     const places = cursor ? decodeSearchCursor(request, cursor) : new Map<string, SearchPlace>();
     const started: SearchSource[] = [];
-    const asked = await this.directory.askAll(caller, async (subsystem) => {
-      const source = sourceOf(caller, request, subsystem, limit, places.get(subsystem.id));
+    const asked = await this.directory.askAll(caller, async (subsystem, asking) => {
+      const source = sourceOf(asking, request, subsystem, limit, places.get(subsystem.id));
       const page = await source.start();
       started.push(source);
       return page;

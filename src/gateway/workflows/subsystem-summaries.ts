@@ -22,7 +22,7 @@ import {
   wholeAnswer,
 } from '../routing/answer.js';
 import { type Caller, callOptions } from '../routing/caller.js';
-import { failureReason, fanOut } from '../routing/fan-out.js';
+import { type Ask, type Outcome, failureReason, fanOut, outcomesOf } from '../routing/fan-out.js';
 import { requireId } from '../routing/limits.js';
 import { nobodyHas, requireConnected } from '../routing/owner-error.js';
 import { formatQualifiedId, parseQualifiedId } from '../routing/qualified-id.js';
@@ -47,7 +47,8 @@ export class SubsystemSummaries {
   /** All that are registered, whatever their state: one without figures is named among the failures. */
   async list(caller: Caller): Promise<Answer<ListSubsystemsResponse>> {
     const subsystems = this.directory.list(caller.principal);
-    const all = await Promise.all(subsystems.map((subsystem) => this.summarize(caller, subsystem)));
+    const outcomes = await outcomesOf(caller, subsystems, readOwnFigures);
+    const all = subsystems.map((subsystem, index) => summarized(subsystem, outcomes[index]));
     const value = create(ListSubsystemsResponseSchema, { subsystems: all.map(({ summary }) => summary) });
     return {
       value,
@@ -73,7 +74,7 @@ export class SubsystemSummaries {
 
   private async getRegistered(caller: Caller, subsystem: Subsystem): Promise<Answer<GetSubsystemResponse>> {
     const [{ summary, isApproximate, failure }, workflows] = await Promise.all([
-      this.summarize(caller, subsystem),
+      attempt(caller, subsystem, readOwnFigures).then((outcome) => summarized(subsystem, outcome)),
       this.workflowsOf(caller, subsystem),
     ]);
     const listed = workflows.value.map((workflow): ListedWorkflow => ({ subsystem, workflow }));
@@ -100,10 +101,10 @@ export class SubsystemSummaries {
   }
 
   private async getDomain(caller: Caller, id: string): Promise<Answer<GetSubsystemResponse>> {
-    const options = callOptions(caller);
-    const ask = async ({ connection }: Subsystem): Promise<GetSubsystemResponse | undefined> =>
-      connection.read(WorkflowService.method.getSubsystem, { subsystemId: id }, options).catch(undefinedIfNotFound);
-    const { answers, failures } = await fanOut(this.directory.list(caller.principal), ask, caller.signal);
+    const method = WorkflowService.method.getSubsystem;
+    const ask = async ({ connection }: Subsystem, asking: Caller): Promise<GetSubsystemResponse | undefined> =>
+      connection.read(method, { subsystemId: id }, callOptions(asking)).catch(undefinedIfNotFound);
+    const { answers, failures } = await fanOut(caller, this.directory.list(caller.principal), ask);
     const found = answers.flatMap(({ subsystem, answer }) => (answer?.subsystem ? [{ subsystem, answer }] : []));
     const summaries = found.flatMap(({ answer }) => answer.subsystem ?? []);
     const [first] = summaries;
@@ -117,42 +118,43 @@ export class SubsystemSummaries {
     return { value, failures, notes: approximate(isApproximate) };
   }
 
-  /** Without figures of its own it has as many workflows as it last listed. */
-  private async summarize(caller: Caller, subsystem: Subsystem): Promise<Summarized> {
-    const asked = await attempt(caller, subsystem, ({ connection }) =>
-      connection.read(WorkflowService.method.listSubsystems, {}, callOptions(caller)),
-    );
-    const { counts, isApproximate } = sumSummaries(asked.value?.subsystems ?? []);
-    const { id, name, description, metadata, registeredAt, workflows } = subsystem;
-    const summary = create(SubsystemSummarySchema, {
-      ...counts,
-      workflowCount: counts.workflowCount > 0 ? counts.workflowCount : workflows.length,
-      subsystem: { id, name, description, metadata, createdAt: timestampFromMs(registeredAt) },
-    });
-    return { summary, isApproximate, failure: asked.failure };
-  }
-
   private async workflowsOf(
     caller: Caller,
     subsystem: Subsystem,
   ): Promise<{ value: readonly WorkflowDefinition[]; failure: FailureReason | undefined }> {
     const asked = await attempt(caller, subsystem, () => this.workflowList.workflowsOf(caller, subsystem));
-    return { value: asked.value ?? subsystem.workflows, failure: asked.failure };
+    if ('answer' in asked) return { value: asked.answer, failure: undefined };
+    return { value: subsystem.workflows, failure: asked.failure.reason };
   }
 }
 
-/** @throws ConnectError of the caller's abort alone. */
-async function attempt<T>(
-  { signal }: Caller,
-  subsystem: Subsystem,
-  ask: (subsystem: Subsystem) => Promise<T>,
-): Promise<{ value?: T; failure: FailureReason | undefined }> {
-  if (subsystem.state !== 'connected') return { failure: subsystem.state };
+function readOwnFigures({ connection }: Subsystem, asking: Caller): Promise<ListSubsystemsResponse> {
+  return connection.read(WorkflowService.method.listSubsystems, {}, callOptions(asking));
+}
+
+/** Without figures of its own it has as many workflows as it last listed. */
+function summarized(subsystem: Subsystem, outcome: Outcome<ListSubsystemsResponse> | undefined): Summarized {
+  const told = outcome && 'answer' in outcome ? outcome.answer.subsystems : [];
+  const { counts, isApproximate } = sumSummaries(told);
+  const { id, name, description, metadata, registeredAt, workflows } = subsystem;
+  const summary = create(SubsystemSummarySchema, {
+    ...counts,
+    workflowCount: counts.workflowCount > 0 ? counts.workflowCount : workflows.length,
+    subsystem: { id, name, description, metadata, createdAt: timestampFromMs(registeredAt) },
+  });
+  const failure = outcome && 'failure' in outcome ? outcome.failure.reason : undefined;
+  return { summary, isApproximate, failure };
+}
+
+/** One alone, however slow it was. @throws ConnectError of the caller's abort alone. */
+async function attempt<T>(caller: Caller, subsystem: Subsystem, ask: Ask<T>): Promise<Outcome<T>> {
+  const { id: subsystemId, state } = subsystem;
+  if (state !== 'connected') return { failure: { subsystemId, reason: state } };
   try {
-    return { value: await ask(subsystem), failure: undefined };
+    return { subsystem, answer: await ask(subsystem, caller) };
   } catch (error) {
-    if (signal.aborted) throw ConnectError.from(signal.reason, Code.Canceled);
-    return { failure: failureReason(error) };
+    if (caller.signal.aborted) throw ConnectError.from(caller.signal.reason, Code.Canceled);
+    return { failure: { subsystemId, reason: failureReason(error) } };
   }
 }
 

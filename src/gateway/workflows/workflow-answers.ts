@@ -26,7 +26,7 @@ import {
 import { SUBSYSTEM_DIRECTORY, type Subsystem, type SubsystemDirectory } from '../registry/subsystem-directory.js';
 import { type Answer, type Answers, wholeAnswer } from '../routing/answer.js';
 import { type Caller, callOptions } from '../routing/caller.js';
-import { fanOut } from '../routing/fan-out.js';
+import { allFailed, fanOut, outcomesOf } from '../routing/fan-out.js';
 import { requireId } from '../routing/limits.js';
 import { nobodyHas } from '../routing/owner-error.js';
 import { RUN_OWNERS, type RunOwners } from '../routing/run-owners.js';
@@ -79,13 +79,21 @@ export class WorkflowAnswers implements Answers<typeof WorkflowService> {
 
   /** From what each said at its last call-back; one that has not said is asked. */
   async getCapabilities(caller: Caller, _request?: GetCapabilitiesRequest): Promise<Answer<GetCapabilitiesResponse>> {
-    const ask = async ({ capabilities, connection }: Subsystem): Promise<Capabilities> => {
-      if (capabilities) return capabilities;
-      const answer = await connection.read(WorkflowService.method.getCapabilities, {}, callOptions(caller));
-      return answer.capabilities ?? create(CapabilitiesSchema);
-    };
-    const { answers, failures } = await fanOut(this.directory.list(caller.principal), ask, caller.signal);
-    const capabilities = uniteCapabilities(answers.map(({ answer }) => answer));
+    const isTold = ({ capabilities, state }: Subsystem): boolean => capabilities !== undefined && state === 'connected';
+    const all = this.directory.list(caller.principal);
+    const told = all.filter(isTold).flatMap(({ capabilities }) => capabilities ?? []);
+    const asked = await outcomesOf(
+      caller,
+      all.filter((subsystem) => !isTold(subsystem)),
+      async ({ connection }, asking) => {
+        const answer = await connection.read(WorkflowService.method.getCapabilities, {}, callOptions(asking));
+        return answer.capabilities ?? create(CapabilitiesSchema);
+      },
+    );
+    const answered = asked.flatMap((outcome) => ('answer' in outcome ? [outcome.answer] : []));
+    const failures = asked.flatMap((outcome) => ('failure' in outcome ? [outcome.failure] : []));
+    if (told.length + answered.length === 0 && failures.length > 0) throw allFailed(failures);
+    const capabilities = uniteCapabilities([...told, ...answered]);
     return { value: create(GetCapabilitiesResponseSchema, { capabilities }), failures, notes: [] };
   }
 
@@ -105,9 +113,9 @@ export class WorkflowAnswers implements Answers<typeof WorkflowService> {
 
   async getTrace(caller: Caller, { traceId }: GetTraceRequest): Promise<Answer<GetTraceResponse>> {
     const input = { traceId: requireId(traceId, 'trace_id') };
-    const ask = ({ connection }: Subsystem): Promise<GetTraceResponse | undefined> =>
-      connection.read(WorkflowService.method.getTrace, input, callOptions(caller)).catch(undefinedIfNotFound);
-    const { answers, failures } = await fanOut(this.directory.list(caller.principal), ask, caller.signal);
+    const ask = ({ connection }: Subsystem, asking: Caller): Promise<GetTraceResponse | undefined> =>
+      connection.read(WorkflowService.method.getTrace, input, callOptions(asking)).catch(undefinedIfNotFound);
+    const { answers, failures } = await fanOut(caller, this.directory.list(caller.principal), ask);
     const found = answers.map(({ subsystem, answer }) => ({ subsystem, spans: answer?.spans ?? [] }));
     for (const { subsystem, spans } of found) {
       for (const { run } of spans) if (run && run.id !== '') this.runOwners.seen(subsystem, run.id);

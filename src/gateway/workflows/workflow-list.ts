@@ -38,7 +38,7 @@ export class WorkflowList {
     const limit = pageLimit(pagination?.limit);
     const after = pagination?.cursor ? decodeWorkflowCursor(pagination.cursor) : undefined;
     const subsystems = this.directory.list(caller.principal);
-    const asked = await fanOut(subsystems, (subsystem) => this.workflowsOf(caller, subsystem), caller.signal);
+    const asked = await fanOut(caller, subsystems, (subsystem, asking) => this.workflowsOf(asking, subsystem));
     const listed = asked.answers.flatMap(({ subsystem, answer }) =>
       answer.map((workflow): ListedWorkflow => ({ subsystem, workflow })),
     );
