@@ -1,17 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { Types } from 'mongoose';
 import {
   type CredentialAuthority,
   type FoundPrincipal,
   type Principal,
-  isSecretOf,
   readCredential,
+  secretDigest,
 } from '../auth/index.js';
 import { CLOCK, type Clock } from '../runtime/clock.js';
 import { AGENT_PREFIX, type AgentDocument } from './agent.document.js';
 import { AgentsRepository } from './agents.repository.js';
-
-const KEY_ID = /^([0-9a-f]{24})-[0-9a-f]{8}$/;
 
 /** Whose an agent's credential is. */
 @Injectable()
@@ -25,11 +22,11 @@ export class AgentAuthority implements CredentialAuthority {
 
   async find(credential: string): Promise<FoundPrincipal> {
     const sent = readCredential(this.prefix, credential);
-    const [, agentId] = KEY_ID.exec(sent?.keyId ?? '') ?? [];
-    if (!sent || agentId === undefined) return 'unknown';
-    const agent = await this.agents.findById(new Types.ObjectId(agentId));
-    const known = agent?.credentials.find(({ keyId }) => keyId === sent.keyId);
-    if (!isSecretOf(known?.digest, sent.secret) || agent === null || !known) return 'unknown';
+    if (!sent) return 'unknown';
+    const digest = secretDigest(sent.secret);
+    const agent = await this.agents.findByDigest(digest);
+    const known = agent?.credentials.find((each) => each.keyId === sent.keyId && each.digest === digest);
+    if (agent === null || !known) return 'unknown';
     const isOver = known.endsAt !== null && known.endsAt.getTime() <= this.clock.now();
     if (isOver || agent.status !== 'active') return 'over';
     if (known.firstUsedAt === null) {

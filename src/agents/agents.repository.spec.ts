@@ -40,6 +40,20 @@ describe('credentials of agents', () => {
     expect((await room.service.get(ADMIN, agent.id)).credentials).toHaveLength(2);
   });
 
+  it('are the same to nobody for an id that does not exist, one of another agent, and a secret that is wrong', async () => {
+    const [one, other] = [await room.addAgent('one'), await room.addAgent('other')];
+    const [id, secret] = one.credential.split('.');
+    for (const guess of [
+      `csa_${'f'.repeat(24)}-00000000.${secret}`,
+      `${other.credential.split('.')[0]}.${secret}`,
+      `${id}.${'a'.repeat(43)}`,
+    ]) {
+      expect(await room.authority.find(guess)).toBe('unknown');
+    }
+    const indexes = await room.database.connection.db?.collection('agents').indexes();
+    expect(indexes?.map(({ key }) => key)).toContainEqual({ 'credentials.digest': 1 });
+  });
+
   it('never hold for longer by another rotation', async () => {
     const { agent, credential } = await room.addAgent('scanner');
     await room.service.issueCredential(ADMIN, agent.id, { graceMs: MINUTE });

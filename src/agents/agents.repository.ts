@@ -12,6 +12,8 @@ export type AgentChange = Partial<
   Pick<AgentDocument, 'labels' | 'schedulable' | 'status' | 'credentials' | 'health' | 'healthSince'>
 >;
 
+export type ProvenAgent = Pick<AgentDocument, '_id' | 'tenantId' | 'status' | 'credentials'>;
+
 /** What a heartbeat tells of its agent; what it does not tell stays. */
 export interface AgentReport {
   readonly load?: number | undefined;
@@ -43,6 +45,15 @@ export class AgentsRepository {
   /** Of whichever tenant: for who does not know yet which one. */
   findById(id: Types.ObjectId): Promise<AgentDocument | null> {
     return this.collection.findOne({ _id: id });
+  }
+
+  /**
+   * Whose secret has this digest, with what a credential is judged by. An index finds nothing for a wrong secret, whether
+   * there is an agent of the id that came with it or not: time does not tell.
+   */
+  findByDigest(digest: string): Promise<ProvenAgent | null> {
+    const projection = { tenantId: 1, status: 1, credentials: 1 };
+    return this.collection.findOne<ProvenAgent>({ 'credentials.digest': digest }, { projection });
   }
 
   async hasName(tenantId: string, name: string): Promise<boolean> {

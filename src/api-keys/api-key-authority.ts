@@ -4,8 +4,8 @@ import {
   type CredentialAuthority,
   type FoundPrincipal,
   type Principal,
-  isSecretOf,
   readCredential,
+  secretDigest,
 } from '../auth/index.js';
 import { CLOCK, type Clock } from '../runtime/clock.js';
 import { type ApiKeyDocument, principalIdOf } from './api-key.document.js';
@@ -28,8 +28,8 @@ export class ApiKeyAuthority implements CredentialAuthority {
   async find(credential: string): Promise<FoundPrincipal> {
     const sent = readCredential(this.prefix, credential);
     if (!sent || !KEY_ID.test(sent.keyId)) return 'unknown';
-    const key = await this.keys.findById(new Types.ObjectId(sent.keyId));
-    if (!isSecretOf(key?.digest, sent.secret) || key === null) return 'unknown';
+    const key = await this.keys.findByDigest(secretDigest(sent.secret));
+    if (key?._id.toHexString() !== sent.keyId) return 'unknown';
     if (this.isOver(key)) return 'over';
     await this.markUsed(key);
     return { kind: 'user', id: principalIdOf(key), role: key.role, tenantId: key.tenantId };

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { ADMIN, type TenantRoom, openTenantRoom } from '../../test/support/tenant-room.js';
-import type { Principal } from '../auth/index.js';
+import { type Principal, secretDigest } from '../auth/index.js';
 import { CryptoRandom } from '../runtime/random.js';
 import { ApiKeyAuthority } from './api-key-authority.js';
 import { ApiKeysRepository } from './api-keys.repository.js';
@@ -63,6 +63,22 @@ describe('API keys', () => {
     for (const text of ['csk_', `csk_${id}`, `csk_${id}.`, `csk_${'x'.repeat(24)}.${'a'.repeat(43)}`]) {
       expect(await authority.find(text)).toBe('unknown');
     }
+  });
+
+  it('cost the same where the id does not exist and where the secret is wrong: an index that finds nothing', async () => {
+    const { id } = await make(ADMIN);
+    const indexes = await room.database.connection.db?.collection('api_keys').indexes();
+    expect(indexes?.map(({ key }) => key)).toContainEqual({ digest: 1 });
+    const lookups: unknown[] = [];
+    const find = repository.findByDigest.bind(repository);
+    repository.findByDigest = (sent) => {
+      lookups.push(sent);
+      return find(sent);
+    };
+    const secret = 'a'.repeat(43);
+    for (const each of [id, 'f'.repeat(24)]) expect(await authority.find(`csk_${each}.${secret}`)).toBe('unknown');
+    repository.findByDigest = find;
+    expect(lookups).toEqual([secretDigest(secret), secretDigest(secret)]);
   });
 
   it('end when they expire, known as such to whoever has the secret only', async () => {

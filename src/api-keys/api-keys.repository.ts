@@ -27,6 +27,14 @@ export class ApiKeysRepository {
     return this.collection.findOne({ _id: id });
   }
 
+  /**
+   * The same by the digest of its secret. An index finds nothing for a wrong secret, whether there is a key of the id
+   * that came with it or not: time does not tell.
+   */
+  findByDigest(digest: string): Promise<ApiKeyDocument | null> {
+    return this.collection.findOne({ digest });
+  }
+
   find(scope: Scope, id: string): Promise<ApiKeyDocument | null> {
     return this.collection.findOne({ ...tenantFilter(scope), _id: new Types.ObjectId(id) });
   }

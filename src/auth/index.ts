@@ -27,5 +27,5 @@ export {
   tenantFilter,
 } from './principal.js';
 export { StandingPrincipals } from './standing-principals.js';
-export { isSecretOf, newCredential, readCredential } from './stored-credential.js';
+export { newCredential, readCredential, secretDigest } from './stored-credential.js';
 export { type Ticket, type TicketAuthority, Tickets, ticketRefused } from './ticket-authority.js';

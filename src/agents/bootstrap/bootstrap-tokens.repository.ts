@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { InjectConnection } from '@nestjs/mongoose';
 import { type Connection, Types, type mongo } from 'mongoose';
-import { type Scope, isSecretOf, readCredential, tenantFilter } from '../../auth/index.js';
+import { type Scope, readCredential, secretDigest, tenantFilter } from '../../auth/index.js';
 import { SERVER_TIME, type ServerTime } from '../../database/index.js';
 import { cursorFilter } from '../../http/index.js';
 import type { BootstrapTokenDocument, StoredRegistration } from './bootstrap-token.document.js';
@@ -25,8 +25,8 @@ export class BootstrapTokensRepository {
   async prove(text: string): Promise<BootstrapTokenDocument | null> {
     const sent = readCredential(TOKEN_PREFIX, text);
     if (!sent || !KEY_ID.test(sent.keyId)) return null;
-    const token = await this.findById(new Types.ObjectId(sent.keyId));
-    return isSecretOf(token?.digest, sent.secret) ? token : null;
+    const token = await this.collection.findOne({ digest: secretDigest(sent.secret) });
+    return token?._id.toHexString() === sent.keyId ? token : null;
   }
 
   findById(id: Types.ObjectId): Promise<BootstrapTokenDocument | null> {
