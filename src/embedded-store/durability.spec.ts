@@ -9,6 +9,7 @@ import mongoose from 'mongoose';
 import { startEmbeddedStore } from './index.js';
 
 const WRITER = fileURLToPath(new URL('./testing/acknowledged-writer.ts', import.meta.url));
+const REMOVER = fileURLToPath(new URL('./testing/large-removal.ts', import.meta.url));
 const ROUNDS = 4;
 
 let dataDir: string;
@@ -70,6 +71,31 @@ describe('writes that were acknowledged', () => {
       await store.stop();
     }
   }, 120_000);
+});
+
+describe('a large write that kill -9 cuts', () => {
+  it('leaves whole documents, each with its index keys', async () => {
+    const writer = spawn(process.execPath, [REMOVER, dataDir], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, NODE_OPTIONS: '' },
+    });
+    child = writer;
+    // It says so when some documents are gone and others are not.
+    const [said] = (await once(writer.stdout, 'data')) as [Buffer];
+    writer.kill('SIGKILL');
+    await once(writer, 'close');
+    expect(said.toString()).toContain('in the middle');
+
+    const store = await startEmbeddedStore({ dataDir });
+    const client = await new mongoose.mongo.MongoClient(store.uri).connect();
+    const docs = client.db().collection('docs');
+    const scanned = await docs.countDocuments({ text: { $exists: true } }, { hint: { $natural: 1 } });
+    expect(scanned).toBeGreaterThan(0);
+    expect(await docs.countDocuments({ n: { $gte: 0 } }, { hint: { n: 1 } })).toBe(scanned);
+    expect(await docs.countDocuments({ _id: { $gte: 0 as never } }, { hint: { _id: 1 } })).toBe(scanned);
+    await client.close();
+    await store.stop();
+  }, 30_000);
 });
 
 describe('the lock of the data directory', () => {

@@ -127,6 +127,30 @@ describe('embedded store', () => {
     await client.close();
   });
 
+  it('answers others while it removes many documents', async () => {
+    const store = await start(folder());
+    const client = await new MongoClient(store.uri).connect();
+    const things = client.db().collection<{ _id: number; big?: boolean }>('things');
+    await things.insertMany(Array.from({ length: 40_000 }, (_, _id) => ({ _id, big: true })));
+    const answers: string[] = [];
+    const removal = things.deleteMany({ big: true }).then(({ deletedCount }) => {
+      answers.push('removal');
+      return deletedCount;
+    });
+    for (let isPartial = false; !isPartial && answers.length === 0;) {
+      const left = await things.countDocuments({ big: true });
+      isPartial = left > 0 && left < 40_000;
+    }
+    await things.insertOne({ _id: -1 });
+    answers.push('insert');
+    await client.db().command({ ping: 1 });
+    answers.push('ping');
+    expect(await removal).toBe(40_000);
+    expect(answers).toEqual(['insert', 'ping', 'removal']);
+    expect(await things.distinct('_id')).toEqual([-1]);
+    await client.close();
+  });
+
   it('answers requests under way before it stops, and stops twice without harm', async () => {
     const dataDir = folder();
     const store = await start(dataDir);

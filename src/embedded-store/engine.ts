@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { CommandError } from './command-error.js';
-import type { CommandContext, CommandRequest } from './commands/command.js';
+import type { CommandContext, CommandReply, CommandRequest, Steps } from './commands/command.js';
 import { COMMANDS } from './commands/registry.js';
 import { Cursors } from './cursors.js';
 import { asInteger, encode } from './query/bson-types.js';
 import { Database } from './storage/database.js';
-import { type ExecutionStats, NO_DEADLINE, deadline } from './storage/scan.js';
+import { NO_LIMITS, type Slice, TimeSlice, deadline } from './storage/limits.js';
+import type { ExecutionStats } from './storage/scan.js';
 import { expireDocuments } from './storage/ttl-sweep.js';
 
 export type Log = (line: { level: 'log' | 'warn' | 'error'; message: string; [key: string]: unknown }) => void;
@@ -23,11 +24,13 @@ export class Engine {
   private readonly cursors: Cursors;
   private readonly clock: EngineClock;
   private readonly log: Log;
+  private readonly slice: Slice;
 
-  constructor(path: string, clock: EngineClock, log: Log) {
+  constructor(path: string, clock: EngineClock, log: Log, slice: Slice = new TimeSlice(() => clock.monotonic())) {
     this.database = new Database(path);
     this.clock = clock;
     this.log = log;
+    this.slice = slice;
     this.cursors = new Cursors(
       () => clock.monotonic(),
       () => randomBytes(8).readBigInt64LE() & 0x7fffffffffffffffn,
@@ -38,8 +41,21 @@ export class Engine {
     return COMMANDS.get(request.name)?.writes ?? false;
   }
 
-  /** BSON bytes of the answer. Throws CommandError for what the client did wrong, anything else is a fault of the store. */
-  execute(request: CommandRequest): Uint8Array {
+  /**
+   * The command as a function: each call does a slice of it and answers undefined while there is more to do, at the end the BSON bytes of
+   * the answer. It throws CommandError for what the client did wrong, anything else is a fault of the store; slices done before stay done.
+   */
+  prepare(request: CommandRequest): () => Uint8Array | undefined {
+    const steps = this.steps(request);
+    return () => {
+      this.slice.begin();
+      const { done, value } = steps.next();
+      if (done !== true) return undefined;
+      return value instanceof Uint8Array ? value : encode({ ...value, ok: 1 });
+    };
+  }
+
+  private *steps(request: CommandRequest): Steps<CommandReply> {
     const command = COMMANDS.get(request.name);
     if (!command) throw new CommandError(59, `no such command: '${request.name}'`);
     if ('startTransaction' in request.body || 'txnNumber' in request.body) {
@@ -47,15 +63,18 @@ export class Engine {
     }
     this.stats = { keysExamined: 0, docsExamined: 0 };
     const maxTimeMs = asInteger(request.body.maxTimeMS) ?? 0;
+    const canPause = 'steps' in command;
     const context: CommandContext = {
       database: this.database,
       cursors: this.cursors,
       stats: this.stats,
-      limits: maxTimeMs > 0 ? deadline(maxTimeMs, () => this.clock.monotonic()) : NO_DEADLINE,
+      limits: {
+        check: maxTimeMs > 0 ? deadline(maxTimeMs, () => this.clock.monotonic()) : NO_LIMITS.check,
+        isSliceOver: canPause ? () => this.slice.isOver() : NO_LIMITS.isSliceOver,
+      },
       now: new Date(this.clock.now()),
     };
-    const reply = command.run(request, context);
-    return reply instanceof Uint8Array ? reply : encode({ ...reply, ok: 1 });
+    return canPause ? yield* command.steps(request, context) : command.run(request, context);
   }
 
   /** BSON bytes of an error's answer; what is no CommandError is logged in full and told as InternalError. */

@@ -23,7 +23,7 @@ async function run(port: NonNullable<typeof parentPort>, options: WorkerOptions)
     (request, done) =>
       commits.submit({
         writes: engine.writes(request),
-        run: () => engine.execute(request),
+        run: engine.prepare(request),
         fail: (error) => engine.failure(error, request.name),
         done,
       }),

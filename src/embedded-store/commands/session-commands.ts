@@ -39,7 +39,7 @@ function getParameter(request: CommandRequest): Doc {
   return { featureCompatibilityVersion: { version: SERVER_VERSION.slice(0, 3) } };
 }
 
-const read = (run: Command['run']): Command => ({ writes: false, run });
+const read = (run: (request: CommandRequest, context: CommandContext) => Doc): Command => ({ writes: false, run });
 
 export const SESSION_COMMANDS: Readonly<Record<string, Command>> = {
   hello: read(hello),

@@ -2,46 +2,14 @@ import { Int32, ObjectId } from 'bson';
 import { CommandError, failedToParse, typeMismatch } from '../command-error.js';
 import { type Doc, checkChanges, checkSize, checkStorable, decode, encode, typeOf } from '../query/bson-types.js';
 import { compileFilter } from '../query/filter.js';
-import { type Query, matchingRows } from '../query/find.js';
+import type { Query } from '../query/find.js';
 import { type Update, compileUpdate, withIdFirst } from '../query/update.js';
 import type { Collection } from '../storage/collection.js';
 import type { ScanRow } from '../storage/scan.js';
-import {
-  documentList,
-  flag,
-  namespaceOf,
-  optionalDoc,
-  refuseUnsupported,
-  variablesOf,
-  wholeNumber,
-} from './arguments.js';
-import type { Command, CommandContext, CommandRequest } from './command.js';
-
-/** MongoDB manual, "Limits": operations in one batch. */
-const MAX_BATCH = 100_000;
-
-/** Runs each statement; one that fails is told in `writeErrors`, and in an ordered batch is the last. */
-function eachStatement(request: CommandRequest, count: number, run: (index: number) => void): Doc {
-  if (count === 0 || count > MAX_BATCH)
-    throw new CommandError(16, `a write batch holds 1 to ${MAX_BATCH} operations, ${count} given`);
-  const isOrdered = flag(request.body, 'ordered', true);
-  const writeErrors: Doc[] = [];
-  for (let index = 0; index < count; index++) {
-    try {
-      run(index);
-    } catch (error) {
-      if (!(error instanceof CommandError)) throw error;
-      writeErrors.push({
-        index: new Int32(index),
-        code: new Int32(error.code),
-        errmsg: error.message,
-        ...error.details,
-      });
-      if (isOrdered) break;
-    }
-  }
-  return writeErrors.length > 0 ? { writeErrors } : {};
-}
+import { flag, namespaceOf, optionalDoc, refuseUnsupported, variablesOf, wholeNumber } from './arguments.js';
+import type { Command, CommandContext, CommandRequest, Steps } from './command.js';
+import { removeMatches, updateMatches } from './matches.js';
+import { eachStatement, statementsOf } from './write-batch.js';
 
 function checkId(id: unknown): void {
   const type = typeOf(id);
@@ -58,16 +26,17 @@ export function insertDocument(collection: Collection, doc: Doc, stored?: Uint8A
   collection.insert(complete, complete === doc && stored ? stored : encode(complete));
 }
 
-function insert(request: CommandRequest, context: CommandContext): Doc {
+function* insert(request: CommandRequest, context: CommandContext): Steps<Doc> {
   const ns = namespaceOf(request);
   const raw = request.sequences.get('documents');
   if (!raw) throw typeMismatch("field 'documents' must be an array of objects");
-  const collection = context.database.ensure(ns);
   let n = 0;
-  const errors = eachStatement(request, raw.length, (index) => {
+  const errors = yield* eachStatement(request, context, raw.length, (index) => {
     const bytes = raw[index] as Uint8Array;
-    insertDocument(collection, decode(bytes), bytes);
+    // Found anew each time: it may have been dropped since the last document.
+    insertDocument(context.database.ensure(ns), decode(bytes), bytes);
     n++;
+    return undefined;
   });
   return { n: new Int32(n), ...errors };
 }
@@ -97,14 +66,15 @@ export function updateRow(
   return { isModified: true, doc };
 }
 
-function update(request: CommandRequest, context: CommandContext): Doc {
+function* update(request: CommandRequest, context: CommandContext): Steps<Doc> {
   const ns = namespaceOf(request);
-  const statements = documentList(request, 'updates');
+  const statements = statementsOf(request, 'updates');
   let [n, nModified] = [0, 0];
   const upserted: Doc[] = [];
-  const errors = eachStatement(request, statements.length, (index) => {
-    const statement = statements[index] as Doc;
+  const errors = yield* eachStatement(request, context, statements.count, function* (index) {
+    const statement = statements.at(index);
     const isMulti = flag(statement, 'multi');
+    const isUpsert = flag(statement, 'upsert');
     const query = targetQuery(statement, context, request.body, isMulti ? 0 : 1);
     const change = compileUpdate(statement.u, {
       filter: query.filter,
@@ -115,15 +85,15 @@ function update(request: CommandRequest, context: CommandContext): Doc {
     if (isMulti && change.isReplacement)
       throw failedToParse('multi update is not supported for replacement-style update');
     const collection = context.database.find(ns);
-    let matched = 0;
-    for (const row of collection ? matchingRows(collection, query, context.stats, context.limits) : []) {
-      if (!collection) break;
-      matched++;
-      const { isModified } = updateRow(collection, row, change);
-      n++;
-      if (isModified) nModified++;
+    const before = n;
+    if (collection) {
+      yield* updateMatches(collection, query, context, isUpsert, (current, row) => {
+        const { isModified } = updateRow(current, row, change);
+        n++;
+        if (isModified) nModified++;
+      });
     }
-    if (matched > 0 || !flag(statement, 'upsert')) return;
+    if (n > before || !isUpsert) return;
     const doc = change.insert();
     insertDocument(context.database.ensure(ns), doc);
     n++;
@@ -132,26 +102,27 @@ function update(request: CommandRequest, context: CommandContext): Doc {
   return { n: new Int32(n), nModified: new Int32(nModified), ...(upserted.length > 0 ? { upserted } : {}), ...errors };
 }
 
-function deleteCommand(request: CommandRequest, context: CommandContext): Doc {
-  const collection = context.database.find(namespaceOf(request));
-  const statements = documentList(request, 'deletes');
+function* deleteCommand(request: CommandRequest, context: CommandContext): Steps<Doc> {
+  const ns = namespaceOf(request);
+  const statements = statementsOf(request, 'deletes');
   let n = 0;
-  const errors = eachStatement(request, statements.length, (index) => {
-    const statement = statements[index] as Doc;
+  const errors = yield* eachStatement(request, context, statements.count, function* (index) {
+    const statement = statements.at(index);
     const limit = wholeNumber(statement, 'limit', -1);
     if (limit !== 0 && limit !== 1) throw failedToParse('the limit field in delete objects must be 0 or 1');
     const query = targetQuery(statement, context, request.body, limit);
+    const collection = context.database.find(ns);
     if (!collection) return;
-    for (const row of matchingRows(collection, query, context.stats, context.limits)) {
-      collection.remove(row.rid, row.doc());
+    yield* removeMatches(collection, query, context, (current, row) => {
+      current.remove(row.rid, row.doc());
       n++;
-    }
+    });
   });
   return { n: new Int32(n), ...errors };
 }
 
 export const WRITE_COMMANDS: Readonly<Record<string, Command>> = {
-  insert: { writes: true, run: insert },
-  update: { writes: true, run: update },
-  delete: { writes: true, run: deleteCommand },
+  insert: { writes: true, steps: insert },
+  update: { writes: true, steps: update },
+  delete: { writes: true, steps: deleteCommand },
 };

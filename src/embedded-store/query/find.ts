@@ -1,7 +1,7 @@
 import type { Collection } from '../storage/collection.js';
 import type { KeyField } from '../storage/index-keys.js';
-import { type Deadline, type ExecutionStats, Scan, type ScanRow, countSegments } from '../storage/scan.js';
-import { decode } from './bson-types.js';
+import type { Limits } from '../storage/limits.js';
+import { type ExecutionStats, Scan, type ScanRow, countSegments } from '../storage/scan.js';
 import type { FilterNode } from './filter.js';
 import { type Plan, planQuery } from './planner.js';
 import { SortBuffer, sortKey } from './sort.js';
@@ -17,8 +17,8 @@ export interface Query {
 
 /** A stream of rows that can be read in parts, with other commands between. */
 export interface RowSource {
-  /** Gives rows to `visit` until it answers false (that row comes again) or none is left (then true). */
-  read(visit: (row: ScanRow) => boolean, limits: Deadline): boolean;
+  /** Gives rows to `visit` until it answers false (that row comes again), the slice is over, or none is left (then true). */
+  read(visit: (row: ScanRow) => boolean, limits: Limits): boolean;
 }
 
 class ScanSource implements RowSource {
@@ -32,7 +32,7 @@ class ScanSource implements RowSource {
     this.left = limit === 0 ? Infinity : limit;
   }
 
-  read(visit: (row: ScanRow) => boolean, limits: Deadline): boolean {
+  read(visit: (row: ScanRow) => boolean, limits: Limits): boolean {
     if (this.left <= 0) return true;
     for (const row of this.scan.rows(limits)) {
       if (this.skip > 0) this.skip--;
@@ -43,8 +43,9 @@ class ScanSource implements RowSource {
       this.scan.accept();
       // Asking the walk for one more row than needed would examine one more.
       if (this.left <= 0) return true;
+      if (limits.isSliceOver()) return false;
     }
-    return true;
+    return this.scan.isAtEnd;
   }
 }
 
@@ -64,7 +65,7 @@ class ListSource implements RowSource {
 }
 
 /** Sorts in memory; where each segment is in order already, only its first rows can be among the answer's. */
-function sorted(collection: Collection, query: Query, plan: Plan, stats: ExecutionStats, limits: Deadline): RowSource {
+function sorted(collection: Collection, query: Query, plan: Plan, stats: ExecutionStats, limits: Limits): RowSource {
   const most = query.limit === 0 ? undefined : query.skip + query.limit;
   const buffer = new SortBuffer<ScanRow>(most);
   const seen = new Set<number>();
@@ -87,7 +88,7 @@ function sorted(collection: Collection, query: Query, plan: Plan, stats: Executi
 }
 
 /** The rows that match, in the query's order. Throws 292 when a sort does not fit in memory. */
-export function findRows(collection: Collection, query: Query, stats: ExecutionStats, limits: Deadline): RowSource {
+export function findRows(collection: Collection, query: Query, stats: ExecutionStats, limits: Limits): RowSource {
   const plan = planQuery(collection, query.filter, query.sort, query.limit > 0, query.hint);
   if (plan.order !== 'all') return sorted(collection, query, plan, stats, limits);
   return new ScanSource(new Scan(collection, plan, query.filter.test, stats), query.skip, query.limit);
@@ -98,40 +99,14 @@ export function findFirst(
   collection: Collection,
   query: Query,
   stats: ExecutionStats,
-  limits: Deadline,
+  limits: Limits,
 ): ScanRow | undefined {
   let first: ScanRow | undefined;
   findRows(collection, { ...query, limit: 1 }, stats, limits).read((row) => ((first = row), true), limits);
   return first;
 }
 
-/** Bytes of documents that are kept from finding to changing them; those of further ones are read again. */
-const MAX_KEPT_BYTES = 4 * 1024 * 1024;
-
-/** All matches, taken before any of them is changed, so that a change cannot bring a document up again. */
-export function* matchingRows(
-  collection: Collection,
-  query: Query,
-  stats: ExecutionStats,
-  limits: Deadline,
-): Generator<ScanRow, void> {
-  const kept: ScanRow[] = [];
-  const others: number[] = [];
-  let bytes = 0;
-  findRows(collection, query, stats, limits).read((row) => {
-    bytes += row.bytes.length;
-    if (bytes <= MAX_KEPT_BYTES) kept.push(row);
-    else others.push(row.rid);
-    return true;
-  }, limits);
-  yield* kept;
-  for (const rid of others) {
-    const stored = collection.get(rid);
-    if (stored) yield { rid, bytes: stored, doc: () => decode(stored) };
-  }
-}
-
-export function countRows(collection: Collection, query: Query, stats: ExecutionStats, limits: Deadline): number {
+export function countRows(collection: Collection, query: Query, stats: ExecutionStats, limits: Limits): number {
   const plan = planQuery(collection, query.filter, [], false, query.hint);
   let total = 0;
   if (plan.isExact && !plan.mayRepeat) total = countSegments(collection, plan, stats);

@@ -4,7 +4,8 @@ import type { Database } from './database.js';
 /** A unit of work whose outcome is told only when it is durable. */
 export interface Job {
   readonly writes: boolean;
-  readonly run: () => Uint8Array;
+  /** Undefined: what was done is to be committed, and the rest is done by further calls in later turns. */
+  readonly run: () => Uint8Array | undefined;
   readonly fail: (error: unknown) => Uint8Array;
   readonly done: (reply: Uint8Array) => void;
 }
@@ -16,10 +17,14 @@ const MAX_BATCH = 256;
  * Runs all jobs that came in during one turn of the event loop: first those that only read, answered at once, because they
  * see what is durable; then the others in one transaction, answered after the commit. A failing job is rolled back to its savepoint
  * and leaves the others as they are; a failing commit fails every job of the transaction.
+ *
+ * A job that is not finished goes on in a later turn; of these, one a turn, in rotation, so that a turn stays short however many there
+ * are. If a later part fails the earlier ones stay. It goes on when its client has gone, as a write of MongoDB does.
  */
 export class GroupCommit {
   private readonly database: Database;
   private queue: Job[] = [];
+  private readonly unfinished: Job[] = [];
   private isScheduled = false;
 
   constructor(database: Database) {
@@ -36,27 +41,38 @@ export class GroupCommit {
     this.isScheduled = true;
     setImmediate(() => {
       this.isScheduled = false;
-      this.flush();
-      if (this.queue.length > 0) this.schedule();
+      if (this.flush()) this.schedule();
     });
   }
 
-  /** Runs what is queued now; at a stop, until nothing is left. */
-  flush(): void {
+  /** Does one turn of work; whether there is more. */
+  flush(): boolean {
     const jobs = this.queue.splice(0, MAX_BATCH);
-    if (jobs.length === 0) return;
-    for (const job of jobs) if (!job.writes) job.done(this.attempt(job));
-    const writes = jobs.filter((job) => job.writes);
+    for (const job of jobs) if (!job.writes) this.settle(job, this.attempt(job));
+    const writes = jobs.filter((job) => job.writes).concat(this.unfinished.splice(0, 1));
+    if (writes.length === 0) return this.queue.length > 0;
     const replies = writes.map((job) => this.attempt(job));
     const failure = this.commit();
-    for (const [i, job] of writes.entries()) job.done(failure ? job.fail(failure) : (replies[i] as Uint8Array));
+    for (const [i, job] of writes.entries()) this.settle(job, failure ? job.fail(failure) : replies[i]);
+    return this.queue.length > 0 || this.unfinished.length > 0;
   }
 
+  private settle(job: Job, reply: Uint8Array | undefined): void {
+    if (reply) job.done(reply);
+    else this.unfinished.push(job);
+  }
+
+  /** At a stop: gives every queued job its turn. One that needs more is told InterruptedAtShutdown (11600), so that a stop takes a bounded time. */
   drain(): void {
     while (this.queue.length > 0) this.flush();
+    const interrupted = new CommandError(
+      11600,
+      'the store stops: what was written so far stays, the rest was not done',
+    );
+    for (const job of this.unfinished.splice(0)) job.done(job.fail(interrupted));
   }
 
-  private attempt(job: Job): Uint8Array {
+  private attempt(job: Job): Uint8Array | undefined {
     if (!job.writes) {
       try {
         return job.run();

@@ -1,30 +1,13 @@
 import type { Plan, Segment } from '../query/planner.js';
 import { type Doc, decode } from '../query/bson-types.js';
-import { CommandError } from '../command-error.js';
 import type { Collection } from './collection.js';
+import { type Limits, NO_LIMITS } from './limits.js';
 import type { StoredIndex } from './stored-index.js';
 
 /** What a command has examined; a test's proof that an index was walked. */
 export interface ExecutionStats {
   keysExamined: number;
   docsExamined: number;
-}
-
-/** Ends work that takes longer than the client's `maxTimeMS`. */
-export interface Deadline {
-  /** Throws MaxTimeMSExpired (50) when the time is over. */
-  check(): void;
-}
-
-export const NO_DEADLINE: Deadline = { check: () => undefined };
-
-export function deadline(maxTimeMs: number, monotonic: () => number): Deadline {
-  const end = monotonic() + maxTimeMs;
-  return {
-    check: () => {
-      if (monotonic() >= end) throw new CommandError(50, 'operation exceeded time limit');
-    },
-  };
 }
 
 export interface ScanRow {
@@ -56,6 +39,7 @@ export class Scan {
   private key: Uint8Array | undefined;
   private rid = BEFORE_FIRST;
   private sql: { readonly index: StoredIndex; readonly text: string } | undefined;
+  private isPast = false;
   private pending: { key: Uint8Array | undefined; rid: number } | undefined;
 
   constructor(
@@ -71,6 +55,11 @@ export class Scan {
     this.seen = plan.mayRepeat ? new Set() : undefined;
   }
 
+  /** Whether the walk came to its end, rather than to that of its slice. */
+  get isAtEnd(): boolean {
+    return this.isPast;
+  }
+
   /** Counts the row last given out as taken. */
   accept(): void {
     if (this.pending) this.pass(this.pending.key, this.pending.rid);
@@ -83,18 +72,24 @@ export class Scan {
     this.seen?.add(rid);
   }
 
-  *rows(limits: Deadline = NO_DEADLINE): Generator<ScanRow, void> {
+  *rows(limits: Limits = NO_LIMITS): Generator<ScanRow, void> {
     const { segments, isReverse } = this.plan;
     let examined = 0;
     for (; this.segment < segments.length; this.next()) {
       const segment = segments[isReverse ? segments.length - 1 - this.segment : this.segment];
-      if (!segment) return;
+      if (!segment) break;
       for (const row of this.walk(segment)) {
         this.stats.docsExamined++;
         if (segment.index) this.stats.keysExamined++;
-        if ((++examined & 127) === 0) limits.check();
+        if ((++examined & 127) === 0) {
+          limits.check();
+          if (limits.isSliceOver()) return;
+        }
         const { rid, doc: bytes } = row;
-        if (this.seen?.has(rid)) continue;
+        if (this.seen?.has(rid)) {
+          this.pass(row.key, rid);
+          continue;
+        }
         let doc: Doc | undefined;
         if (this.test) {
           doc = decode(bytes);
@@ -107,6 +102,7 @@ export class Scan {
         yield { rid, bytes, doc: () => (doc ??= decode(bytes)) };
       }
     }
+    this.isPast = true;
   }
 
   private next(): void {

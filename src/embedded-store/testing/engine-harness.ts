@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type Log, Engine } from '../engine.js';
 import { type Doc, decode, encode } from '../query/bson-types.js';
 import { GroupCommit } from '../storage/group-commit.js';
+import type { Slice } from '../storage/limits.js';
 
 /** The store without its thread and socket: commands in, answers and counters out, with a clock that the test moves. */
 export class EngineHarness {
@@ -14,9 +15,9 @@ export class EngineHarness {
   now = Date.UTC(2030, 0, 1);
   private readonly folder = mkdtempSync(join(tmpdir(), 'store-engine-'));
 
-  constructor() {
+  constructor(slice?: Slice) {
     const clock = { now: () => this.now, monotonic: () => this.now };
-    this.engine = new Engine(join(this.folder, 'store.sqlite'), clock, (line) => this.logged.push(line));
+    this.engine = new Engine(join(this.folder, 'store.sqlite'), clock, (line) => this.logged.push(line), slice);
     this.commits = new GroupCommit(this.engine.database);
   }
 
@@ -30,7 +31,7 @@ export class EngineHarness {
     return new Promise((resolve) => {
       this.commits.submit({
         writes: this.engine.writes(command),
-        run: () => this.engine.execute(command),
+        run: this.engine.prepare(command),
         fail: (error) => this.engine.failure(error, name),
         done: (reply) => resolve(decode(reply)),
       });
@@ -39,7 +40,7 @@ export class EngineHarness {
 
   async run(name: string, body: Doc): Promise<Doc> {
     const reply = this.submit(name, body);
-    this.commits.drain();
+    while (this.commits.flush());
     return reply;
   }
 
@@ -56,7 +57,7 @@ export class EngineHarness {
       body: { insert: 'things' },
       sequences: new Map([['documents', [bytes]]]),
     };
-    return decode(this.engine.execute(command));
+    return decode(this.engine.prepare(command)() as Uint8Array);
   }
 
   async index(key: Doc, options: Doc = {}): Promise<Doc> {
@@ -72,6 +73,7 @@ export class EngineHarness {
   }
 
   close(): void {
+    this.commits.drain();
     this.engine.close();
     rmSync(this.folder, { recursive: true, force: true });
   }

@@ -1,0 +1,28 @@
+// A process that removes many documents at once and says when it is in the middle of that; the crash test kills it.
+import { registerHooks } from 'node:module';
+
+registerHooks({
+  resolve(specifier, context, next) {
+    try {
+      return next(specifier, context);
+    } catch (error) {
+      if (!/^\.{1,2}\/.*\.js$/.test(specifier)) throw error;
+      return next(`${specifier.slice(0, -3)}.ts`, context);
+    }
+  },
+});
+
+const { startEmbeddedStore } = await import('../embedded-store.js');
+const { default: mongoose } = await import('mongoose');
+
+const TOTAL = 40_000;
+const store = await startEmbeddedStore({ dataDir: process.argv[2] ?? '' });
+const client = await new mongoose.mongo.MongoClient(store.uri).connect();
+const docs = client.db().collection<{ _id: number; n: number; text: string }>('docs');
+await docs.createIndex({ n: 1 }, { unique: true });
+await docs.insertMany(Array.from({ length: TOTAL }, (_, _id) => ({ _id, n: TOTAL - _id, text: 'x'.repeat(100) })));
+
+let isRemoved = false;
+void docs.deleteMany({}).then(() => (isRemoved = true));
+for (let left = TOTAL; left === TOTAL;) left = await docs.countDocuments({ n: { $gte: 0 } });
+process.stdout.write(isRemoved ? 'at the end' : 'in the middle');
