@@ -1,14 +1,19 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { SchedulerRegistry } from '@nestjs/schedule';
+import { Types } from 'mongoose';
 import { settle } from '../../test/support/fake-clock.js';
 import { type JobRoom, PLATFORM_AGENT, hexOf, openJobRoom } from '../../test/support/job-room.js';
 import { ADMIN } from '../../test/support/tenant-room.js';
 import type { Principal } from '../auth/principal.js';
+import { PeriodicTasks } from '../lifecycle/index.js';
 import type { StreamItem, StreamTopic } from '../realtime/index.js';
 import { JobStreamTopics } from './job-stream-topics.js';
+import { RemovedJobStreams } from './removed-job-streams.js';
 
 const ACME: Principal = { kind: 'user', id: 'bob', role: 'viewer', tenantId: 'acme' };
 
 let room: JobRoom;
+let removed: RemovedJobStreams;
 const topics = new Map<string, StreamTopic>();
 const retired: string[] = [];
 const published: Array<{ key: string; tenantId: string; item: StreamItem }> = [];
@@ -20,12 +25,20 @@ beforeAll(async () => {
     publish: (key: string, tenantId: string, item: StreamItem) => void published.push({ key, tenantId, item }),
     retire: (key: string) => void retired.push(key),
   };
-  new JobStreamTopics(room.jobs, room.tenants.service, broadcaster, room.bus).register();
+  removed = new RemovedJobStreams(
+    room.jobs,
+    broadcaster,
+    room.bus,
+    new PeriodicTasks(new SchedulerRegistry(), room.clock),
+  );
+  removed.register();
+  new JobStreamTopics(room.jobs, room.tenants.service, broadcaster, room.bus, removed).register();
 });
 afterAll(() => room.close());
 beforeEach(async () => {
   await room.clear();
   published.length = 0;
+  retired.length = 0;
 });
 
 function topic(prefix: string): StreamTopic {
@@ -65,6 +78,78 @@ describe('the streams of jobs', () => {
     room.bus.publish('tenant.changed', { tenant, change: 'deleted' });
     await settle();
     expect(retired).toEqual([`tenant:${tenant.id}`]);
+  });
+
+  describe('of jobs', () => {
+    afterEach(() => removed.stop());
+
+    /** As the broadcaster does when the first client of a tenant comes. */
+    const watch = async (id: string): Promise<void> => {
+      topic('job').warmed?.(id);
+      await topic('job').snapshot(ADMIN, id);
+    };
+    const minute = async (): Promise<void> => {
+      await room.clock.advance(60_000);
+      for (const deadline = performance.now() + 20_000; performance.now() < deadline; await settle(1)) {
+        if (room.clock.nextTimerInMs === 60_000) return;
+      }
+      throw new Error('the look did not end');
+    };
+    const tombstone = (id: string, tenantId = 'default') => ({
+      key: `job:${id}`,
+      tenantId,
+      item: { eventType: 'job_update', entity: `job:${id}`, data: { id, tenantId, deleted: true } },
+    });
+
+    it('that the database has removed are told so and end, at the next look, and are not looked for again', async () => {
+      const [gone, kept, unwatched, left] = (await room.add({}, 4)).map(hexOf) as [string, string, string, string];
+      for (const id of [gone, kept, left]) await watch(id);
+      topic('job').warmed?.(gone);
+      topic('job').cooled?.(left);
+      await settle();
+      published.length = 0;
+      await removed.start();
+      await minute();
+      expect([published, retired]).toEqual([[], []]);
+      const ids = [gone, unwatched, left].map((id) => new Types.ObjectId(id));
+      await room.collection.documents.deleteMany({ _id: { $in: ids } });
+      await minute();
+      await minute();
+      expect(published).toMatchObject([tombstone(gone)]);
+      expect(published[0]?.item.version).toBeGreaterThan(1_000_000);
+      expect(retired).toEqual([`job:${gone}`]);
+      for (const id of [gone, gone, kept]) topic('job').cooled?.(id);
+    });
+
+    it('of a deleted tenant are told so and end at once', async () => {
+      const tenant = await room.tenants.service.create(ADMIN, { name: 'acme' });
+      const [job] = await room.add({ tenantId: 'acme' });
+      const [other] = await room.add();
+      for (const each of [job, other]) await watch(hexOf(each));
+      await settle();
+      published.length = 0;
+      room.bus.publish('tenant.changed', { tenant, change: 'deleted' });
+      await settle();
+      expect(published).toMatchObject([tombstone(hexOf(job), 'acme')]);
+      expect(retired).toContain(`job:${hexOf(job)}`);
+      expect(retired).not.toContain(`job:${hexOf(other)}`);
+      for (const each of [job, other]) topic('job').cooled?.(hexOf(each));
+    });
+
+    it('are looked for again when the database did not answer', async () => {
+      const [job] = await room.add();
+      await watch(hexOf(job));
+      const existing = room.jobs.existing.bind(room.jobs);
+      room.jobs.existing = () => Promise.reject(new Error('the database is away'));
+      await room.collection.documents.deleteMany({});
+      await removed.start();
+      await minute();
+      expect(retired).toEqual([]);
+      room.jobs.existing = existing;
+      await minute();
+      expect(retired).toEqual([`job:${hexOf(job)}`]);
+      topic('job').cooled?.(hexOf(job));
+    });
   });
 
   it('are not there for another tenant, nor for what is no id', async () => {

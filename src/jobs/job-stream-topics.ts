@@ -8,6 +8,7 @@ import { toJob } from './job.document.js';
 import { UNFINISHED_STATES } from './job-state.js';
 import type { Job } from './job.js';
 import { JobsRepository } from './jobs.repository.js';
+import { RemovedJobStreams } from './removed-job-streams.js';
 
 /** A sweep changes thousands of jobs in one turn; the streams of none of them may miss it. */
 const MAX_WAITING = 100_000;
@@ -26,6 +27,7 @@ export class JobStreamTopics {
     @Inject(TenantsService) private readonly tenants: Pick<TenantsService, 'get'>,
     @Inject(SseBroadcaster) private readonly broadcaster: Pick<SseBroadcaster, 'registerTopic' | 'publish' | 'retire'>,
     @Inject(EventBus) private readonly bus: Pick<EventBus, 'subscribe'>,
+    @Inject(RemovedJobStreams) private readonly removed: Pick<RemovedJobStreams, 'warmed' | 'cooled' | 'seen'>,
   ) {}
 
   /** Before the service starts. */
@@ -57,8 +59,12 @@ export class JobStreamTopics {
       },
       snapshot: async (principal, id) => {
         const job = await this.findJob(principal, id);
-        return job === null ? [] : [jobItem(job)];
+        if (job === null) return [];
+        this.removed.seen(job);
+        return [jobItem(job)];
       },
+      warmed: (id) => this.removed.warmed(id),
+      cooled: (id) => this.removed.cooled(id),
     };
   }
 

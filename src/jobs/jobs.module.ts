@@ -27,6 +27,7 @@ import { JobsRepository } from './jobs.repository.js';
 import { JobsService } from './jobs.service.js';
 import { QueueOrderRepository } from './queue-order.repository.js';
 import { QueueOrder } from './queue-order.js';
+import { RemovedJobStreams } from './removed-job-streams.js';
 import { ReportWriter } from './report-writer.js';
 
 /** The job queue: enqueue, claim, report, and the sweeps that heal it. */
@@ -57,6 +58,7 @@ import { ReportWriter } from './report-writer.js';
     JobsService,
     QueueOrder,
     QueueOrderRepository,
+    RemovedJobStreams,
     ReportWriter,
   ],
   exports: [JobLeases, JobSweeps, QueueOrder],
@@ -67,6 +69,7 @@ export class JobsModule {
     dispatcher: JobDispatcher,
     due: DueJobs,
     streams: JobStreamTopics,
+    removed: RemovedJobStreams,
     work: AgentWork,
     leases: JobLeases,
     @Inject(jobsConfig.token) { leaseMs }: JobsConfig,
@@ -77,7 +80,9 @@ export class JobsModule {
       releaseAll: (agentId, reason) => leases.releaseAll(agentId, reason),
     });
     streams.register();
+    removed.register();
     lifecycle.register('executor', dispatcher);
     lifecycle.register('monitors', due);
+    lifecycle.register('monitors', removed);
   }
 }

@@ -70,6 +70,13 @@ export class JobsRepository {
     return this.jobs.documents.find({ _id: { $in: [...ids] } }, { projection: LISTED }).toArray();
   }
 
+  /** Those of the ids that there are jobs of. */
+  async existing(ids: readonly string[]): Promise<ReadonlySet<string>> {
+    const _id = { $in: ids.map((id) => new Types.ObjectId(id)) };
+    const found = await this.jobs.documents.find({ _id }, { projection: { _id: 1 } }).toArray();
+    return new Set(found.map((job) => job._id.toHexString()));
+  }
+
   /** Newest first; one more than the limit where there is a next page. */
   list(scope: Scope, query: JobListQuery): Promise<ListedJobDocument[]> {
     const { state, type, pool, tenantId, agentId } = query;
