@@ -13,7 +13,7 @@ import {
   GATEWAY_PATH_HEADER,
   type SubsystemConnection,
 } from '../../src/gateway/connections/subsystem-connection.js';
-import { errorFromSubsystem } from '../../src/gateway/connections/subsystem-error.js';
+import { AnsweredError, shownAnswer } from '../../src/gateway/connections/subsystem-error.js';
 import { abortable } from '../../src/runtime/abortable.js';
 import { TimeoutBreaker } from '../../src/gateway/connections/timeout-breaker.js';
 import type { Clock } from '../../src/runtime/clock.js';
@@ -111,7 +111,7 @@ export class FakeSubsystemConnection implements SubsystemConnection {
       messages = answer.message[Symbol.asyncIterator]();
       for (let next = await messages.next(); !next.done; next = await messages.next()) yield next.value;
     } catch (error) {
-      throw shown(error, options.signal);
+      throw shown(error, options.signal, false);
     } finally {
       // A consumer that leaves early takes its leave from the subsystem too.
       cut.abort(new ConnectError('no longer read', Code.Canceled));
@@ -142,7 +142,7 @@ export class FakeSubsystemConnection implements SubsystemConnection {
       return (await this.transport.unary(method, signal, undefined, headers(options), create(method.input, input)))
         .message;
     } catch (error) {
-      throw deadline.signal.aborted ? deadline.signal.reason : shown(error, options.signal);
+      throw deadline.signal.aborted ? deadline.signal.reason : shown(error, options.signal, kind === 'mutate');
     } finally {
       if (timer) timer.cancel();
     }
@@ -178,11 +178,14 @@ async function* once<I extends DescMessage>(
 
 function tooLate(isMutation: boolean): ConnectError {
   return isMutation
-    ? new ConnectError('the subsystem did not answer in time: whether it took effect is not known', Code.Unknown)
-    : new ConnectError('the subsystem did not answer in time', Code.DeadlineExceeded);
+    ? new ConnectError(
+        'subsystem billing: it did not answer in time: whether it took effect is not known',
+        Code.Unknown,
+      )
+    : new ConnectError('subsystem billing: it did not answer in time', Code.DeadlineExceeded);
 }
 
-function shown(error: unknown, signal: AbortSignal | undefined): ConnectError {
+function shown(error: unknown, signal: AbortSignal | undefined, isMutation: boolean): ConnectError {
   if (signal?.aborted) return ConnectError.from(signal.reason, Code.Canceled);
-  return errorFromSubsystem(ConnectError.from(error));
+  return shownAnswer(new AnsweredError(ConnectError.from(error)), 'billing', isMutation);
 }

@@ -34,6 +34,6 @@ export class BodyCollector {
   }
 
   private oversized(): CallFailure {
-    return new CallFailure('oversized', `the subsystem's answer has more than ${this.maxBytes} bytes`);
+    return new CallFailure('oversized', `its answer has more than ${this.maxBytes} bytes`);
   }
 }

@@ -8,7 +8,7 @@ import { Code, ConnectError } from '@connectrpc/connect';
 export type CallFailureKind =
   'not-reached' | 'cut' | 'too-late' | 'oversized' | 'unreadable' | 'not-connect' | 'redirected';
 
-/** What went wrong on the way to a subsystem or back. The message tells no address. */
+/** What went wrong on the way to a subsystem, which is `it` in the message, or back. The message tells no address. */
 export class CallFailure extends Error {
   /** Whether the request was, or may have been, handed to the peer. */
   readonly mayBeProcessed: boolean;
@@ -37,14 +37,25 @@ const CODES: Readonly<Record<CallFailureKind, Code>> = {
   redirected: Code.Unknown,
 };
 
+const ADVICE: Readonly<Record<CallFailureKind, string>> = {
+  'not-reached': 'ask again, and look at its state among the subsystems of the gateway',
+  cut: 'ask again',
+  'too-late': 'ask again, for less or with a longer deadline',
+  oversized: 'ask for less, or raise CROWSNEST_GATEWAY_MAX_MESSAGE',
+  unreadable: 'look at what answers at its endpoint',
+  'not-connect': 'look at what answers at its endpoint',
+  redirected: 'register the address that it leads to',
+};
+
 /**
- * As the port tells it, with the failure as its cause: a mutation that may have been processed has an unknown outcome,
+ * As the port tells it, naming the subsystem, with the failure as its cause: a mutation that may have been processed has an unknown outcome,
  * whatever went wrong.
  */
-export function shownFailure(failure: CallFailure, isMutation: boolean): ConnectError {
+export function shownFailure(failure: CallFailure, subsystemId: string, isMutation: boolean): ConnectError {
+  const what = `subsystem ${subsystemId}: ${failure.message}`;
   if (isMutation && failure.mayBeProcessed) {
-    const message = `${failure.message}: whether it took effect is not known`;
+    const message = `${what}: whether it took effect is not known`;
     return new ConnectError(message, Code.Unknown, undefined, undefined, failure);
   }
-  return new ConnectError(failure.message, failure.code, undefined, undefined, failure);
+  return new ConnectError(`${what}; ${ADVICE[failure.kind]}`, failure.code, undefined, undefined, failure);
 }

@@ -23,7 +23,7 @@ export class CallScope {
     this.endsAt = timeoutMs === Infinity ? Infinity : clock.monotonic() + timeoutMs;
     if (timeoutMs !== Infinity) {
       this.timer = clock.after(timeoutMs, () =>
-        this.end(new CallFailure('too-late', 'the subsystem did not answer in time', { mayBeProcessed: this.isSent })),
+        this.end(new CallFailure('too-late', 'it did not answer in time', { mayBeProcessed: this.isSent })),
       );
     }
     signal?.addEventListener('abort', this.onAbort, { once: true });

@@ -19,6 +19,7 @@ import type { DialInstance } from './dial-instance.js';
 import { Instance } from './instance.js';
 import type { Link, WireAnswer, WireRequest, WireStream } from './link.js';
 import { type CallerIdentity, outboundHeaders } from './outbound-headers.js';
+import { AnsweredError, shownAnswer } from './subsystem-error.js';
 import type { CallOptions, SubsystemConnection } from './subsystem-connection.js';
 import { TimeoutBreaker } from './timeout-breaker.js';
 
@@ -98,7 +99,7 @@ export class ConnectSubsystemConnection implements SubsystemConnection {
       const { chunks, ...head } = await this.attempt<WireStream>(scope, false, (link) => link.open(request, scope));
       yield* readStream(method.output, head, chunks, this.options.limits.maxMessageBytes);
     } catch (error) {
-      throw shown(error, false);
+      throw shown(error, this.options.subsystemId, false);
     } finally {
       scope.dispose();
     }
@@ -132,7 +133,7 @@ export class ConnectSubsystemConnection implements SubsystemConnection {
       );
       return readUnary(method.output, answer);
     } catch (error) {
-      throw shown(error, isMutation);
+      throw shown(error, this.options.subsystemId, isMutation);
     } finally {
       scope.dispose();
     }
@@ -162,7 +163,7 @@ export class ConnectSubsystemConnection implements SubsystemConnection {
         }
       }
     }
-    throw last ?? new CallFailure('not-reached', 'the subsystem has no instance that may be called');
+    throw last ?? new CallFailure('not-reached', 'it has no instance that may be called');
   }
 
   private *current(): Iterable<Instance> {
@@ -202,7 +203,8 @@ function pathOf(method: { readonly parent: { readonly typeName: string }; readon
   return `/${method.parent.typeName}/${method.name}`;
 }
 
-function shown(error: unknown, isMutation: boolean): unknown {
-  if (error instanceof CallFailure) return shownFailure(error, isMutation);
+function shown(error: unknown, subsystemId: string, isMutation: boolean): unknown {
+  if (error instanceof CallFailure) return shownFailure(error, subsystemId, isMutation);
+  if (error instanceof AnsweredError) return shownAnswer(error, subsystemId, isMutation);
   return error instanceof ConnectError ? error : ConnectError.from(error);
 }

@@ -9,18 +9,18 @@ import {
 import { compressedFlag } from '@connectrpc/connect/protocol';
 import { CallFailure } from './call-failure.js';
 import type { WireAnswer, WireHead } from './link.js';
-import { errorFromSubsystem } from './subsystem-error.js';
+import { AnsweredError } from './subsystem-error.js';
 
 const ENVELOPE_HEAD = 5;
 
-/** A unary answer of the Connect protocol. @throws ConnectError of the subsystem, CallFailure */
+/** A unary answer of the Connect protocol. @throws AnsweredError, CallFailure */
 export function readUnary<O extends DescMessage>(output: O, answer: WireAnswer): MessageShape<O> {
   if (answer.status !== 200) throw unaryError(answer);
   expectType(answer, 'application/proto');
   return parse(output, answer.body);
 }
 
-/** Reads the messages of a stream. @throws ConnectError of the subsystem, CallFailure */
+/** Reads the messages of a stream. @throws AnsweredError, CallFailure */
 export async function* readStream<O extends DescMessage>(
   output: O,
   head: WireHead,
@@ -33,8 +33,7 @@ export async function* readStream<O extends DescMessage>(
   for await (const chunk of chunks) {
     envelopes.add(chunk);
     for (let envelope = envelopes.next(); envelope; envelope = envelopes.next()) {
-      if ((envelope.flags & compressedFlag) !== 0)
-        throw new CallFailure('unreadable', 'the subsystem compresses unasked');
+      if ((envelope.flags & compressedFlag) !== 0) throw new CallFailure('unreadable', 'it compresses unasked');
       if ((envelope.flags & endStreamFlag) !== 0) {
         throwEndError(envelope.data);
         return;
@@ -42,7 +41,7 @@ export async function* readStream<O extends DescMessage>(
       yield parse(output, envelope.data);
     }
   }
-  throw new CallFailure('cut', 'the connection to the subsystem broke');
+  throw new CallFailure('cut', 'the connection to it broke');
 }
 
 /** One message as the body of a streaming request. */
@@ -73,7 +72,7 @@ class EnvelopeReader {
     this.join();
     const length = this.buffered.readUInt32BE(1);
     if (length > this.maxBytes) {
-      throw new CallFailure('oversized', `a message of the subsystem has more than ${this.maxBytes} bytes`);
+      throw new CallFailure('oversized', `a message of it has more than ${this.maxBytes} bytes`);
     }
     this.needed = ENVELOPE_HEAD + length;
     if (this.bytes < this.needed) return undefined;
@@ -97,21 +96,21 @@ function parse<O extends DescMessage>(output: O, bytes: Uint8Array): MessageShap
   try {
     return fromBinary(output, bytes);
   } catch (error) {
-    throw new CallFailure('unreadable', 'the subsystem sent something that is not the message', { cause: error });
+    throw new CallFailure('unreadable', 'it sent something that is not the message', { cause: error });
   }
 }
 
 function expectType(head: WireHead, type: string): void {
   const isPlain = head.encoding === '' || head.encoding.toLowerCase() === 'identity';
   if (isPlain && head.contentType.split(';', 1)[0]?.trim().toLowerCase() === type) return;
-  throw new CallFailure('not-connect', 'the subsystem did not answer in the Connect protocol', { code: Code.Internal });
+  throw new CallFailure('not-connect', 'it did not answer in the Connect protocol', { code: Code.Internal });
 }
 
 function unaryError(answer: WireAnswer): Error {
   if (!/^application\/json\b/i.test(answer.contentType)) return notConnect(answer);
   const fallback = new ConnectError('', Code.Unknown);
   try {
-    return errorFromSubsystem(errorFromJsonBytes(answer.body, undefined, fallback));
+    return new AnsweredError(errorFromJsonBytes(answer.body, undefined, fallback));
   } catch (error) {
     // What the library throws when the body is no Connect error.
     if (error === fallback) return notConnect(answer);
@@ -124,11 +123,11 @@ function throwEndError(data: Uint8Array): void {
   try {
     end = endStreamFromJson(data);
   } catch (error) {
-    throw new CallFailure('unreadable', 'the subsystem ended the stream in a way that is not Connect', {
+    throw new CallFailure('unreadable', 'it ended the stream in a way that is not Connect', {
       cause: error,
     });
   }
-  if (end.error) throw errorFromSubsystem(end.error);
+  if (end.error) throw new AnsweredError(end.error);
 }
 
 /** https://connectrpc.com/docs/protocol#http-to-error-code */
@@ -137,7 +136,7 @@ function notConnect({ status }: WireHead): CallFailure {
   const code = codeFromHttpStatus(status);
   return new CallFailure(
     isRedirect ? 'redirected' : 'not-connect',
-    `the subsystem answered with HTTP status ${status}${isRedirect ? ', and redirects are not followed' : ''}`,
+    `it answered with HTTP status ${status}${isRedirect ? ', and redirects are not followed' : ''}`,
     // What answers 4xx has not let the call through.
     { code: code === Code.Unauthenticated ? Code.Internal : code, mayBeProcessed: status < 400 || status >= 500 },
   );

@@ -39,7 +39,7 @@ export async function dialInstance(
     try {
       return isTls ? await dialer.dialTls(target, { ...trust, alpnProtocols }) : await dialer.dial(target);
     } catch (error) {
-      throw new CallFailure('not-reached', 'the subsystem cannot be reached', { cause: error });
+      throw new CallFailure('not-reached', 'it cannot be reached', { cause: error });
     }
   };
   const http1 = (first: Socket): { readonly link: Link; readonly version: HttpVersion } => ({

@@ -171,7 +171,7 @@ const failures = new WeakMap<ClientRequest, Error>();
 function failureOf(sent: ClientRequest): CallFailure {
   const error = failures.get(sent);
   if (error instanceof CallFailure) return error;
-  return new CallFailure('cut', 'the connection to the subsystem broke', { cause: error });
+  return new CallFailure('cut', 'the connection to it broke', { cause: error });
 }
 
 function headOf({ statusCode = 0, headers }: IncomingMessage): WireHead {

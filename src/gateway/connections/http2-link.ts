@@ -64,9 +64,9 @@ export class Http2Link implements Link {
         maxSessionMemory: 64,
         maxHeaderListPairs: 64,
       });
-      let failure: Error = notOpened('cut', 'the subsystem closed the connection');
+      let failure: Error = notOpened('cut', 'it closed the connection');
       const timer = clock.after(timeoutMs, () => {
-        failure = notOpened('timeout', 'the subsystem accepts connections and does not answer');
+        failure = notOpened('timeout', 'it accepts connections and does not answer');
         session.destroy();
       });
       const onError = (error: Error & { readonly code?: string }): void => {
@@ -135,7 +135,7 @@ export class Http2Link implements Link {
       stream.once('close', () => {
         const failure = isWhole(stream) ? undefined : this.failureOf(stream);
         chunks.end(failure);
-        reject(failure ?? new CallFailure('cut', 'the subsystem ended the stream without an answer'));
+        reject(failure ?? new CallFailure('cut', 'it ended the stream without an answer'));
       });
       scope.onEnd((reason) => {
         chunks.end(reason);
@@ -181,8 +181,8 @@ export class Http2Link implements Link {
   private failureOf(stream: ClientHttp2Stream): CallFailure {
     const isRefused = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM || (stream.id ?? Infinity) > this.lastTaken;
     return isRefused
-      ? new CallFailure('not-reached', 'the subsystem takes no further call')
-      : new CallFailure('cut', 'the connection to the subsystem broke');
+      ? new CallFailure('not-reached', 'it takes no further call')
+      : new CallFailure('cut', 'the connection to it broke');
   }
 
   /** A half-open connection is found by what does not come back. */

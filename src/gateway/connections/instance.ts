@@ -41,8 +41,8 @@ export class Instance {
 
   /** Opens one more link, together with all who ask meanwhile. @throws CallFailure `not-reached` */
   async grow(): Promise<void> {
-    if (this.isClosed) throw new CallFailure('not-reached', 'the connection to the subsystem is closed');
-    if (this.links.size >= MAX_LINKS) throw new CallFailure('not-reached', 'too many calls to the subsystem at once');
+    if (this.isClosed) throw new CallFailure('not-reached', 'the connection to it is closed');
+    if (this.links.size >= MAX_LINKS) throw new CallFailure('not-reached', 'too many calls to it at once');
     await (this.opening ??= this.open().finally(() => (this.opening = undefined)));
   }
 
@@ -59,7 +59,7 @@ export class Instance {
 
   private async open(): Promise<void> {
     if (this.breaker.isOpen) {
-      throw new CallFailure('not-reached', 'the subsystem cannot be reached', { cause: this.lastFailure });
+      throw new CallFailure('not-reached', 'it cannot be reached', { cause: this.lastFailure });
     }
     try {
       const { link, version } = await dialInstance(this.dial, this.origin, this.version, () => this.forgetGone());
@@ -67,7 +67,7 @@ export class Instance {
       this.breaker.succeeded();
       if (this.isClosed) {
         link.close();
-        throw new CallFailure('not-reached', 'the connection to the subsystem is closed');
+        throw new CallFailure('not-reached', 'the connection to it is closed');
       }
       this.links.add(link);
     } catch (error) {

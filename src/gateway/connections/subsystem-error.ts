@@ -1,33 +1,52 @@
 import { Code, ConnectError } from '@connectrpc/connect';
+import { toldText } from './told-text.js';
 
-/** Characters of a subsystem's message that are passed on. */
-const MAX_MESSAGE = 512;
+/** An error that a subsystem answered, as it came. */
+export class AnsweredError extends Error {
+  constructor(readonly answered: ConnectError) {
+    super('the subsystem answered with an error');
+    this.name = 'AnsweredError';
+  }
+}
 
-/** What a subsystem may say of a request; its other codes speak of its own inside, or of our credentials. */
-const PASSED_ON: ReadonlySet<Code> = new Set([
-  Code.Canceled,
+/** What a subsystem says of the request: its own words. With any other code it speaks of its inside, or of us. */
+const OF_THE_REQUEST: ReadonlySet<Code> = new Set([
   Code.InvalidArgument,
-  Code.DeadlineExceeded,
   Code.NotFound,
   Code.AlreadyExists,
-  Code.PermissionDenied,
   Code.ResourceExhausted,
   Code.FailedPrecondition,
   Code.Aborted,
   Code.OutOfRange,
   Code.Unimplemented,
-  Code.Unavailable,
 ]);
 
-/** An error that a subsystem answered, as it may be shown: its message shortened and cleaned, without details and metadata. */
-export function errorFromSubsystem(error: ConnectError): ConnectError {
-  if (PASSED_ON.has(error.code)) return new ConnectError(cleanMessage(error.rawMessage), error.code);
-  if (error.code === Code.Unknown) return new ConnectError('the subsystem failed to answer', Code.Unknown);
-  return new ConnectError('the subsystem failed to answer', Code.Internal);
-}
-
-/** Without control characters and halves of surrogate pairs: the message is shown in logs and terminals. */
-function cleanMessage(message: string): string {
-  const short = message.length > MAX_MESSAGE ? `${message.slice(0, MAX_MESSAGE - 1)}…` : message;
-  return short.replace(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, ' ').toWellFormed();
+/**
+ * An error that a subsystem answered, as it may be shown, without details and metadata. What it says of the request is
+ * shortened and cleaned of addresses; else it is named, in our words:
+ * - nobody who asked us can be `unauthenticated` or lack permission there, since it knows only this gateway: `internal`;
+ * - nor was it the caller who `canceled`: `unavailable`, and of a mutation `unknown`, since it may be half done.
+ */
+export function shownAnswer({ answered }: AnsweredError, subsystemId: string, isMutation: boolean): ConnectError {
+  const { code, rawMessage } = answered;
+  if (OF_THE_REQUEST.has(code)) return new ConnectError(toldText(rawMessage), code);
+  const who = `subsystem ${subsystemId}`;
+  switch (code) {
+    case Code.Unavailable:
+      return new ConnectError(`${who} says that it is not available; ask again later`, code);
+    case Code.DeadlineExceeded:
+      return new ConnectError(`${who} says that it ran out of time; ask again, for less or with more time`, code);
+    case Code.Canceled:
+      return isMutation
+        ? new ConnectError(`${who} broke off: whether it took effect is not known`, Code.Unknown)
+        : new ConnectError(`${who} broke off; ask again`, Code.Unavailable);
+    case Code.PermissionDenied:
+    case Code.Unauthenticated:
+      return new ConnectError(`${who} does not let this gateway in; look at what access it asks for`, Code.Internal);
+    default:
+      return new ConnectError(
+        `${who} failed to answer; its own log may say why`,
+        code === Code.Unknown ? code : Code.Internal,
+      );
+  }
 }
