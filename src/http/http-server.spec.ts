@@ -25,6 +25,8 @@ const config = (changes: Partial<HttpConfig> = {}): HttpConfig => ({
   connectionsPerAddress: 50,
   tlsCert: undefined,
   tlsKey: undefined,
+  tlsCertFile: undefined,
+  tlsKeyFile: undefined,
   ...changes,
 });
 

@@ -1,5 +1,5 @@
 import { type IncomingMessage, type RequestListener, type Server, type ServerResponse, createServer } from 'node:http';
-import { createServer as createSecureServer } from 'node:https';
+import { type Server as SecureServer, createServer as createSecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { Inject, Injectable } from '@nestjs/common';
@@ -13,7 +13,7 @@ import { expressOverHttp2 } from './express-over-http2.js';
 import { type HttpConfig, httpConfig } from './http.config.js';
 import { Http2Connections } from './http2-connections.js';
 import { RequestMounts } from './request-mounts.js';
-import { tlsProblems } from './tls.js';
+import { type TlsPair, tlsPairOf, tlsProblems } from './tls.js';
 
 const LIMITS = {
   headersTimeout: 10_000,
@@ -38,6 +38,8 @@ type Accept = (socket: Socket) => void;
 export class HttpServer implements Runnable {
   readonly name = 'server';
   private server: Server | undefined;
+  /** The same, if it speaks TLS. */
+  private secureServer: SecureServer | undefined;
   private http2: Http2Connections | undefined;
   private readonly undecided = new Set<Socket>();
   private readonly connections = new Map<string, number>();
@@ -79,6 +81,13 @@ export class HttpServer implements Runnable {
     });
     this.http2 = http2;
     this.server = server;
+  }
+
+  /** For connections from now on. Throws an Error that says what is wrong with it; then nothing changes. */
+  renewCertificate({ certificate, key }: TlsPair): void {
+    const [problem] = tlsProblems({ tlsCert: certificate, tlsKey: key });
+    if (problem !== undefined) throw new Error(problem);
+    this.secureServer?.setSecureContext({ cert: certificate, key });
   }
 
   async stop(deadline: AbortSignal): Promise<void> {
@@ -124,8 +133,8 @@ export class HttpServer implements Runnable {
 
   /** With TLS the client has chosen the protocol in the handshake (ALPN); without, its first bytes tell. */
   private createListener(listener: RequestListener, http2: Http2Connections): Server {
-    const { tlsCert, tlsKey } = this.config;
-    if (tlsCert === undefined || tlsKey === undefined) {
+    const tls = tlsPairOf(this.config);
+    if (!tls) {
       const server = createServer(LIMITS, listener);
       const acceptHttp1 = takeOver(server, 'connection', (socket) => {
         if (!this.admit(socket)) return;
@@ -141,12 +150,13 @@ export class HttpServer implements Runnable {
     }
     const options = {
       ...LIMITS,
-      cert: tlsCert,
-      key: tlsKey,
+      cert: tls.certificate,
+      key: tls.key,
       ALPNProtocols: ['h2', 'http/1.1'],
       handshakeTimeout: LIMITS.headersTimeout,
     };
     const server = createSecureServer(options, listener);
+    this.secureServer = server;
     server.prependListener('connection', (socket: Socket) => void this.admit(socket));
     const acceptHttp1 = takeOver(server, 'secureConnection', (socket) => {
       if ((socket as TLSSocket).alpnProtocol === 'h2') http2.accept(socket);

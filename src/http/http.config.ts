@@ -20,12 +20,21 @@ export const httpConfig = defineConfig('server', {
     description: 'Other origins whose pages may use the API; the default lets a dashboard under development in.',
   }),
   tlsCert: optionalSetting('CROWSNEST_TLS_CERT', pemCertificate(), {
-    description: 'With it and its key the service speaks TLS, HTTP/2 and HTTP/1.1; read at start.',
+    description: 'With it and its key the service speaks TLS, HTTP/2 and HTTP/1.1.',
     secret: true,
   }),
   tlsKey: optionalSetting('CROWSNEST_TLS_KEY', pemPrivateKey(), {
     description: 'Private key of the certificate.',
     secret: true,
+  }),
+  // The two names that stand for the contents above, kept as names: what is there may be renewed.
+  tlsCertFile: optionalSetting('CROWSNEST_TLS_CERT_FILE', text('a path'), {
+    description: 'File of the certificate, looked at every minute: a renewed one is served without a restart.',
+    example: '/etc/crowsnest/tls/tls.crt',
+  }),
+  tlsKeyFile: optionalSetting('CROWSNEST_TLS_KEY_FILE', text('a path'), {
+    description: 'File of its key, looked at together with it.',
+    example: '/etc/crowsnest/tls/tls.key',
   }),
   maxConnections: setting('CROWSNEST_MAX_CONNECTIONS', integer(1, 1_000_000), {
     default: '10000',

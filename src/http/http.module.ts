@@ -1,6 +1,7 @@
 import { Global, Module } from '@nestjs/common';
 import { MongooseModule } from '@nestjs/mongoose';
 import { LifecycleRegistry } from '../lifecycle/index.js';
+import { CertificateRenewal } from './certificate-renewal.js';
 import { HttpServer } from './http-server.js';
 import { idempotencyKeySchema } from './idempotency-key.schema.js';
 import { IdempotencyKeysRepository } from './idempotency-keys.repository.js';
@@ -11,11 +12,12 @@ import { RequestMounts } from './request-mounts.js';
 @Module({
   imports: [MongooseModule.forFeature([{ name: 'IdempotencyKey', schema: idempotencyKeySchema }])],
   controllers: [IndexController],
-  providers: [HttpServer, IdempotencyKeysRepository, RequestMounts],
+  providers: [CertificateRenewal, HttpServer, IdempotencyKeysRepository, RequestMounts],
   exports: [HttpServer, IdempotencyKeysRepository, RequestMounts],
 })
 export class HttpModule {
-  constructor(registry: LifecycleRegistry, server: HttpServer) {
+  constructor(registry: LifecycleRegistry, server: HttpServer, renewal: CertificateRenewal) {
     registry.register('http', server);
+    registry.register('http', renewal);
   }
 }

@@ -28,6 +28,17 @@ export interface TlsSettings {
   readonly tlsKey?: string | undefined;
 }
 
+/** A certificate with its chain, and its key, both PEM. */
+export interface TlsPair {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** undefined if the service speaks no TLS. */
+export function tlsPairOf({ tlsCert, tlsKey }: TlsSettings): TlsPair | undefined {
+  return tlsCert === undefined || tlsKey === undefined ? undefined : { certificate: tlsCert, key: tlsKey };
+}
+
 /** What is wrong with the two taken together. */
 export function tlsProblems({ tlsCert, tlsKey }: TlsSettings): string[] {
   if (tlsCert === undefined && tlsKey === undefined) return [];
