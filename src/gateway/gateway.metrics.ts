@@ -1,8 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { METRICS_REGISTRY } from '../metrics/metrics-registry.js';
+import type { ConnectSubsystemConnections } from './connections/connect-subsystem-connections.js';
+import { RunFeeds } from './live/run-feeds.js';
 import { RegistryFiguresReader } from './registry/registry-figures.js';
+import { SUBSYSTEM_CONNECTIONS } from './registry/subsystem-connections.js';
+import { CachedRunOwners } from './routing/cached-run-owners.js';
 import type { EndedRpc, RpcObserver } from './rpc/index.js';
+
+type RegistryReader = Pick<RegistryFiguresReader, 'registryFigures'>;
 
 /** What the gateway's callers get, and how the subsystems are. Figures of subsystems are read at the scrape. */
 @Injectable()
@@ -10,7 +16,13 @@ export class GatewayMetrics implements RpcObserver {
   private readonly calls: Counter<'service' | 'method' | 'code'>;
   private readonly durations: Histogram<'service' | 'method'>;
 
-  constructor(@Inject(METRICS_REGISTRY) registry: Registry, figures: RegistryFiguresReader) {
+  constructor(
+    @Inject(METRICS_REGISTRY) registry: Registry,
+    @Inject(RegistryFiguresReader) figures: RegistryReader,
+    @Inject(SUBSYSTEM_CONNECTIONS) connections: Pick<ConnectSubsystemConnections, 'figures'>,
+    @Inject(RunFeeds) feeds: Pick<RunFeeds, 'size'>,
+    @Inject(CachedRunOwners) owners: Pick<CachedRunOwners, 'figures'>,
+  ) {
     const registers = [registry];
     this.calls = new Counter({
       name: 'crowsnest_gateway_rpcs_total',
@@ -26,6 +38,8 @@ export class GatewayMetrics implements RpcObserver {
       registers,
     });
     measure(registry, figures);
+    measureCalls(registry, connections);
+    measureRuns(registry, feeds, owners);
   }
 
   ended({ service, method, code, durationMs }: EndedRpc): void {
@@ -34,7 +48,7 @@ export class GatewayMetrics implements RpcObserver {
   }
 }
 
-function measure(registry: Registry, reader: RegistryFiguresReader): void {
+function measure(registry: Registry, reader: RegistryReader): void {
   const registers = [registry];
   const read = () => reader.registryFigures();
   new Gauge({
@@ -69,7 +83,7 @@ function measure(registry: Registry, reader: RegistryFiguresReader): void {
   measureEach(registry, reader);
 }
 
-function measureEach(registry: Registry, reader: RegistryFiguresReader): void {
+function measureEach(registry: Registry, reader: RegistryReader): void {
   const registers = [registry];
   const labelNames = ['subsystem'] as const;
   const each = () => reader.registryFigures().subsystems;
@@ -117,6 +131,76 @@ function measureEach(registry: Registry, reader: RegistryFiguresReader): void {
       for (const { id, roundTripMs } of each()) {
         if (roundTripMs !== null) this.set({ subsystem: id }, roundTripMs / 1_000);
       }
+    },
+  });
+}
+
+/** Sums over all subsystems: what each one is worth is told by its own gauges. */
+function measureCalls(registry: Registry, connections: Pick<ConnectSubsystemConnections, 'figures'>): void {
+  const registers = [registry];
+  new Gauge({
+    name: 'crowsnest_gateway_subsystem_connections',
+    help: 'Open connections to instances of subsystems.',
+    registers,
+    collect() {
+      this.set(connections.figures().links);
+    },
+  });
+  new Gauge({
+    name: 'crowsnest_gateway_breakers_open',
+    help: 'dial: instances that are not connected to for a while; timeout: subsystems that are left out of fan-outs.',
+    labelNames: ['kind'],
+    registers,
+    collect() {
+      const { givenUp, leftOut } = connections.figures();
+      this.set({ kind: 'dial' }, givenUp);
+      this.set({ kind: 'timeout' }, leftOut);
+    },
+  });
+  new Counter({
+    name: 'crowsnest_gateway_subsystem_calls_total',
+    help: 'Calls and streams to subsystems that have ended, by `ok` or the code they ended with.',
+    labelNames: ['code'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [code, count] of connections.figures().calls) this.inc({ code }, count);
+    },
+  });
+}
+
+function measureRuns(
+  registry: Registry,
+  feeds: Pick<RunFeeds, 'size'>,
+  owners: Pick<CachedRunOwners, 'figures'>,
+): void {
+  const registers = [registry];
+  new Gauge({
+    name: 'crowsnest_gateway_run_feeds',
+    help: 'Feeds of the runs of a subsystem that are open because somebody watches.',
+    registers,
+    collect() {
+      this.set(feeds.size);
+    },
+  });
+  new Gauge({
+    name: 'crowsnest_gateway_cached_runs',
+    help: 'Runs of which the gateway remembers the subsystem.',
+    registers,
+    collect() {
+      this.set(owners.figures().size);
+    },
+  });
+  new Counter({
+    name: 'crowsnest_gateway_run_lookups_total',
+    help: 'Runs that were looked for: hit, remembered; miss, the subsystems were asked.',
+    labelNames: ['result'],
+    registers,
+    collect() {
+      this.reset();
+      const { hits, lookups } = owners.figures();
+      this.inc({ result: 'hit' }, hits);
+      this.inc({ result: 'miss' }, lookups);
     },
   });
 }

@@ -8,6 +8,7 @@ import {
   toBinary,
 } from '@bufbuild/protobuf';
 import { ConnectError } from '@connectrpc/connect';
+import { codeToString } from '@connectrpc/connect/protocol-connect';
 import type { GuardedDialer, TlsTrust } from '../../egress/index.js';
 import type { Clock } from '../../runtime/clock.js';
 import { PROGRAM_VERSION } from '../../runtime/program-version.js';
@@ -31,6 +32,13 @@ export interface ConnectionLimits {
   readonly maxMessageBytes: number;
 }
 
+export interface InstanceFigures {
+  /** Open connections. */
+  readonly links: number;
+  /** Instances that nobody tries to connect to for a while. */
+  readonly givenUp: number;
+}
+
 export interface ConnectSubsystemConnectionOptions {
   readonly dialer: GuardedDialer;
   readonly clock: Clock;
@@ -44,6 +52,10 @@ export interface ConnectSubsystemConnectionOptions {
   readonly endpoints: () => readonly string[];
   /** No connection to the instance stands and none can be opened. Told at each attempt; must not throw. */
   readonly onUnreachable?: (endpoint: string, failure: CallFailure) => void;
+  /** Told of each call and stream that has ended, with `ok` or the code it ended with. Must not throw. */
+  readonly onEnded?: (outcome: string) => void;
+  /** Told when it is closed. */
+  readonly onClosed?: () => void;
   /** For `https` endpoints; the system's roots by default. */
   readonly trust?: TlsTrust;
 }
@@ -98,11 +110,21 @@ export class ConnectSubsystemConnection implements SubsystemConnection {
       };
       const { chunks, ...head } = await this.attempt<WireStream>(scope, false, (link) => link.open(request, scope));
       yield* readStream(method.output, head, chunks, this.options.limits.maxMessageBytes);
+      this.options.onEnded?.('ok');
     } catch (error) {
-      throw shown(error, this.options.subsystemId, false);
+      throw this.failed(error, false);
     } finally {
       scope.dispose();
     }
+  }
+
+  /** Its instances that are known by calls. */
+  get figures(): InstanceFigures {
+    const instances = [...this.instances.values()];
+    return {
+      links: instances.reduce((sum, { linkCount }) => sum + linkCount, 0),
+      givenUp: instances.filter(({ isGivenUp }) => isGivenUp).length,
+    };
   }
 
   /** Ends what is in progress and closes its sockets; calls fail from now on. */
@@ -110,6 +132,7 @@ export class ConnectSubsystemConnection implements SubsystemConnection {
     this.isClosed = true;
     for (const instance of this.instances.values()) instance.close();
     this.instances.clear();
+    this.options.onClosed?.();
   }
 
   private async call<I extends DescMessage, O extends DescMessage>(
@@ -131,12 +154,20 @@ export class ConnectSubsystemConnection implements SubsystemConnection {
           scope,
         ),
       );
-      return readUnary(method.output, answer);
+      const message = readUnary(method.output, answer);
+      this.options.onEnded?.('ok');
+      return message;
     } catch (error) {
-      throw shown(error, this.options.subsystemId, isMutation);
+      throw this.failed(error, isMutation);
     } finally {
       scope.dispose();
     }
+  }
+
+  private failed(error: unknown, isMutation: boolean): ConnectError {
+    const told = shown(error, this.options.subsystemId, isMutation);
+    this.options.onEnded?.(codeToString(told.code));
+    return told;
   }
 
   /** One instance after the other while the request has surely not been processed; a read also when it was cut off. */
@@ -203,8 +234,8 @@ function pathOf(method: { readonly parent: { readonly typeName: string }; readon
   return `/${method.parent.typeName}/${method.name}`;
 }
 
-function shown(error: unknown, subsystemId: string, isMutation: boolean): unknown {
+function shown(error: unknown, subsystemId: string, isMutation: boolean): ConnectError {
   if (error instanceof CallFailure) return shownFailure(error, subsystemId, isMutation);
   if (error instanceof AnsweredError) return shownAnswer(error, subsystemId, isMutation);
-  return error instanceof ConnectError ? error : ConnectError.from(error);
+  return ConnectError.from(error);
 }

@@ -30,6 +30,16 @@ export class Instance {
     this.breaker = new CircuitBreaker(dial.clock, random, FAILED_DIALS);
   }
 
+  /** Open connections. */
+  get linkCount(): number {
+    return [...this.links].filter(({ isUsable }) => isUsable).length;
+  }
+
+  /** Whether nobody tries to connect for a while. */
+  get isGivenUp(): boolean {
+    return this.breaker.isOpen;
+  }
+
   /** A link with room if there is one now. Its room is taken with the call, so the call must follow at once. */
   ready(): Link | undefined {
     for (const link of this.links) {
