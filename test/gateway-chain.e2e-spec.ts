@@ -195,7 +195,7 @@ describe('a gateway behind a gateway that is killed', () => {
     const page = await new ApiClient(outer.url).must<{ warnings: object[] }>('GET', '/gateway/runs');
     expect(page.warnings).toEqual([expect.objectContaining({ subsystemId: 'inner' })]);
     const lost = runsAt(outer).getRun({ runId: 'billing-run-00003' });
-    await expect(lost).rejects.toMatchObject({ code: Code.Unavailable });
+    await expect(lost).rejects.toMatchObject({ code: Code.Unavailable, message: expect.stringMatching(/inner/) });
     const refused = runsAt(outer).cancelRun({ runId: 'billing-run-00003' });
     await expect(refused).rejects.toMatchObject({ code: Code.Unavailable });
 
