@@ -86,7 +86,7 @@ export class FakeEndpoints implements SubsystemConnections {
 /** As the real connection tells it. */
 function nobodyListens(): ConnectError {
   const cause = new DialError('refused', 'nobody listens');
-  return shownFailure(new CallFailure('not-reached', 'the subsystem cannot be reached', { cause }), false, 'fake');
+  return shownFailure(new CallFailure('not-reached', 'the subsystem cannot be reached', { cause }), 'fake', false);
 }
 
 /** A bus and a broadcaster that keep what they were told. */

@@ -1,4 +1,5 @@
 import type { Capabilities, WorkflowDefinition } from '../gen/flowwatch/v1/types_pb.js';
+import type { CallBackFailure } from './call-back-failure.js';
 import type { OpenSubsystemConnection, SubsystemConnections } from './subsystem-connections.js';
 import type { Subsystem, SubsystemState } from './subsystem-directory.js';
 import { NOT_REGISTERED, type SubsystemLife, liveEndpoints, subsystemState } from './subsystem-life.js';
@@ -10,9 +11,6 @@ export interface SubsystemDescription {
   readonly description: string;
   readonly metadata: Readonly<Record<string, string>>;
 }
-
-/** Why the last call-back to an endpoint failed: a code of Connect's, or `loop` if it leads back to this gateway. */
-export type CallBackFailure = string;
 
 /** A subsystem with what the registry knows of it. Changed by the registry alone. */
 export class RegisteredSubsystem implements Subsystem {
@@ -36,10 +34,15 @@ export class RegisteredSubsystem implements Subsystem {
     readonly tenantId: string,
     readonly registeredAt: number,
     connections: SubsystemConnections,
+    onUnreachable: (subsystem: RegisteredSubsystem, endpoint: string) => void,
   ) {
     this.id = id;
     this.describe(said);
-    this.connection = connections.open(id, () => liveEndpoints(this.life));
+    this.connection = connections.open(
+      id,
+      () => liveEndpoints(this.life),
+      (endpoint) => onUnreachable(this, endpoint),
+    );
   }
 
   get state(): SubsystemState {

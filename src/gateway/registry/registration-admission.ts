@@ -5,7 +5,8 @@ import { parseHostAddress } from '../../egress/ip-address.js';
 import type { RegisterRequest } from '../gen/flowwatch/v1/gateway_service_pb.js';
 import { readRegisterRequest } from './register-request.js';
 import type { RegistrationKeys } from './registration-keys.js';
-import { type RegistrySession, SubsystemIdTaken, type SubsystemRegistry } from './subsystem-registry.js';
+import { RegistryFull, type RegistrySession, SubsystemIdTaken } from './registry-session.js';
+import type { SubsystemRegistry } from './subsystem-registry.js';
 
 export interface RegistrationAdmissionOptions {
   readonly registry: SubsystemRegistry;
@@ -61,6 +62,7 @@ export class RegistrationAdmission {
     try {
       return this.options.registry.open({ ...said, endpoint: endpoint.origin, tenantId, source: 'stream', end, first });
     } catch (error) {
+      if (error instanceof RegistryFull) throw new RegistrationRefused(error.message, Code.ResourceExhausted);
       if (!(error instanceof SubsystemIdTaken)) throw error;
       throw new RegistrationRefused('the subsystem id is taken', Code.AlreadyExists);
     }

@@ -11,7 +11,7 @@ import type { Heartbeat, Pinged } from './heartbeats.js';
 import { PingRoundTrips } from './ping-round-trips.js';
 import type { RegistrationPeer } from './registration-admission.js';
 import type { RegistrationInput, RegistrationWire } from './registration-wire.js';
-import type { RegistrySession } from './subsystem-registry.js';
+import type { RegistrySession } from './registry-session.js';
 
 /** Port: who decides about streams. */
 export interface RegistrationDesk {

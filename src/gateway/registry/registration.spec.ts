@@ -74,7 +74,7 @@ describe('a registration', () => {
     const room = await openRoom();
     const client = await register(room);
     expect(stateOf(room)).toBe('connecting');
-    expect(room.service.get(SYSTEM_SCOPE, 'billing').instances[0]).toMatchObject({ failure: 'unavailable' });
+    expect(room.service.get(SYSTEM_SCOPE, 'billing').instances[0]).toMatchObject({ failure: 'refused' });
     room.endpoints.listen(A);
     await beat(room, 1, client);
     expect(stateOf(room)).toBe('connected');

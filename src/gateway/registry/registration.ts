@@ -14,7 +14,8 @@ import { RegistrationPlaces } from './registration-places.js';
 import { type RegistrationDesk, RegistrationStream } from './registration-stream.js';
 import type { RegistrationWire } from './registration-wire.js';
 import { RegistryCounters } from './registry-counters.js';
-import { type RegistrySession, SubsystemRegistry } from './subsystem-registry.js';
+import type { RegistrySession } from './registry-session.js';
+import { SubsystemRegistry } from './subsystem-registry.js';
 
 export interface RegistrationContext {
   /** Aborts when the client is gone. */

@@ -5,7 +5,8 @@ import { EventBus, SseBroadcaster, type StreamItem, type StreamTopic } from '../
 import { CLOCK, type Clock } from '../../runtime/clock.js';
 import type { RegisteredSubsystem } from './registered-subsystem.js';
 import type { SubsystemChanged } from './subsystem-events.js';
-import { type RegistryChange, SubsystemRegistry } from './subsystem-registry.js';
+import type { RegistryChange } from './subsystem-changes.js';
+import { SubsystemRegistry } from './subsystem-registry.js';
 import { type SubsystemView, subsystemView } from './subsystem-view.js';
 
 /** A gateway that restarts sees all of its subsystems come back in one turn; the streams of none may miss it. */

@@ -2,7 +2,7 @@ import type { Clock } from '../../runtime/clock.js';
 import { StopReason } from '../../runtime/stop-reason.js';
 import { readCapabilities } from './call-back.js';
 import type { SubsystemConnections } from './subsystem-connections.js';
-import type { RegistrySession } from './subsystem-registry.js';
+import type { RegistrySession } from './registry-session.js';
 
 export interface SubsystemBeatsOptions {
   readonly endpoint: string;

@@ -8,14 +8,17 @@ import { RANDOM, type Random } from '../../runtime/random.js';
 import type { Runnable } from '../../runtime/runnable.js';
 import { StopReason } from '../../runtime/stop-reason.js';
 import { runPool } from '../../runtime/worker-pool.js';
-import { isLoop, readCapabilities, readWorkflows } from './call-back.js';
+import { callBackFailureOf, isAway } from './call-back-failure.js';
+import { readCapabilities, readWorkflows } from './call-back.js';
 import type { RegisteredSubsystem } from './registered-subsystem.js';
 import { codeName } from './registry-counters.js';
 import { SUBSYSTEM_CONNECTIONS, type SubsystemConnections } from './subsystem-connections.js';
-import { instanceState } from './subsystem-life.js';
+import { type InstanceLife, instanceAt, instanceState } from './subsystem-life.js';
 import { SubsystemRegistry } from './subsystem-registry.js';
 
 const RETRY = { baseMs: 1_000, maxMs: 30_000 };
+/** Who was reached is not doubted again for so long: a port that comes and goes is not called back at each call. */
+const TRUST_MS = 1_000;
 /** What a subsystem offers is asked again after this time; workflows that are looked for and not known, at once. */
 const REFRESH_MS = 300_000;
 const REFRESH_LOOK_MS = 5_000;
@@ -24,11 +27,16 @@ const REFRESH_POOL = 8;
 interface CallBack {
   readonly abort: AbortController;
   readonly done: Promise<void>;
+  /** The newest session that it knows of. */
+  lastSessionId: number;
+  /** Ends the pause between two tries. */
+  wake: AbortController;
 }
 
 /**
  * Calls subsystems back at the endpoints that they announced: nothing is routed to one before that has succeeded, since
- * it may register before its own port listens. Then keeps what it offers up to date.
+ * it may register before its own port listens. When a call finds nobody there any more it is called back at once, and
+ * left out until that succeeds again: one refused connection alone changes nothing. Keeps what it offers up to date.
  */
 @Injectable()
 export class SubsystemCallBacks implements Runnable {
@@ -58,6 +66,7 @@ export class SubsystemCallBacks implements Runnable {
       if (kind === 'removed') this.giveUp(subsystem);
       else this.callNew(subsystem);
     });
+    this.registry.onUnreachable((subsystem, endpoint) => this.doubt(subsystem, endpoint));
     for (const subsystem of this.registry.list(SYSTEM_SCOPE)) this.callNew(subsystem);
     await this.refreshes.start();
   }
@@ -65,26 +74,47 @@ export class SubsystemCallBacks implements Runnable {
   async stop(): Promise<void> {
     this.unsubscribe?.();
     this.unsubscribe = undefined;
+    this.registry.onUnreachable(undefined);
     const open = [...this.callBacks.values()].flatMap((ofOne) => [...ofOne.values()]);
     for (const { abort } of open) abort.abort(new StopReason(this.name));
     await Promise.all([this.refreshes.stop(), ...open.map(({ done }) => done)]);
   }
 
   private callNew(subsystem: RegisteredSubsystem): void {
-    for (const { endpoint } of subsystem.life.instances) {
-      if (!isConnecting(subsystem, endpoint)) continue;
-      const ofOne = this.callBacks.get(subsystem) ?? new Map<string, CallBack>();
-      if (ofOne.has(endpoint)) continue;
-      this.callBacks.set(subsystem, ofOne);
-      const abort = new AbortController();
-      const done = this.call(subsystem, endpoint, abort.signal).finally(() => {
-        ofOne.delete(endpoint);
-        if (ofOne.size === 0) this.callBacks.delete(subsystem);
-        // It may have come and gone while the last call was on its way.
-        if (!abort.signal.aborted) this.callNew(subsystem);
-      });
-      ofOne.set(endpoint, { abort, done });
+    for (const instance of subsystem.life.instances) {
+      if (instanceState(instance) !== 'connecting') continue;
+      const { endpoint } = instance;
+      const callBack = this.callBacks.get(subsystem)?.get(endpoint);
+      const sessionId = newestSession(instance);
+      if (!callBack) this.begin(subsystem, endpoint, sessionId);
+      else if (callBack.lastSessionId < sessionId) {
+        // It has been started anew, and need not wait for the next try.
+        callBack.lastSessionId = sessionId;
+        callBack.wake.abort();
+      }
     }
+  }
+
+  private doubt(subsystem: RegisteredSubsystem, endpoint: string): void {
+    const instance = instanceAt(subsystem.life, endpoint);
+    if (!instance || instanceState(instance) !== 'connected' || this.callBacks.get(subsystem)?.has(endpoint)) return;
+    if (instance.reachedAt !== null && this.clock.monotonic() - instance.reachedAt < TRUST_MS) return;
+    this.begin(subsystem, endpoint, newestSession(instance));
+  }
+
+  private begin(subsystem: RegisteredSubsystem, endpoint: string, lastSessionId: number): void {
+    const ofOne = this.callBacks.get(subsystem) ?? new Map<string, CallBack>();
+    this.callBacks.set(subsystem, ofOne);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const callBack = { abort: new AbortController(), done: promise, lastSessionId, wake: new AbortController() };
+    ofOne.set(endpoint, callBack);
+    void this.call(subsystem, endpoint, callBack).finally(() => {
+      ofOne.delete(endpoint);
+      if (ofOne.size === 0) this.callBacks.delete(subsystem);
+      // It may have come and gone while the last call was on its way.
+      if (!callBack.abort.signal.aborted) this.callNew(subsystem);
+      resolve();
+    });
   }
 
   private giveUp(subsystem: RegisteredSubsystem): void {
@@ -92,11 +122,12 @@ export class SubsystemCallBacks implements Runnable {
   }
 
   /** Until it succeeds, or the instance is no longer waiting for it. */
-  private async call(subsystem: RegisteredSubsystem, endpoint: string, signal: AbortSignal): Promise<void> {
+  private async call(subsystem: RegisteredSubsystem, endpoint: string, callBack: CallBack): Promise<void> {
+    const { signal } = callBack.abort;
     const connection = this.connections.open(subsystem.id, () => [endpoint]);
     const backoff = new Backoff(RETRY, this.random);
     try {
-      while (isConnecting(subsystem, endpoint)) {
+      do {
         try {
           const capabilities = await readCapabilities(connection, { signal });
           const workflows = await readWorkflows(connection, { signal });
@@ -106,9 +137,9 @@ export class SubsystemCallBacks implements Runnable {
         } catch (error) {
           if (signal.aborted) return;
           this.failed(subsystem, endpoint, error);
-          await this.clock.sleep(backoff.next(), signal);
+          if (isConnecting(subsystem, endpoint)) await this.pause(callBack, backoff);
         }
-      }
+      } while (isConnecting(subsystem, endpoint));
     } catch (error) {
       if (!signal.aborted) this.log.error({ message: 'a call-back has ended', subsystemId: subsystem.id, error });
     } finally {
@@ -116,8 +147,21 @@ export class SubsystemCallBacks implements Runnable {
     }
   }
 
+  private async pause(callBack: CallBack, backoff: Backoff): Promise<void> {
+    const { wake, abort } = callBack;
+    try {
+      await this.clock.sleep(backoff.next(), AbortSignal.any([abort.signal, wake.signal]));
+    } catch (error) {
+      if (abort.signal.aborted || !wake.signal.aborted) throw error;
+      callBack.wake = new AbortController();
+      backoff.reset();
+    }
+  }
+
   private failed(subsystem: RegisteredSubsystem, endpoint: string, error: unknown): void {
-    const failure = isLoop(error) ? 'loop' : codeName(ConnectError.from(error).code);
+    // A slow or bad answer of one that could be called before says nothing of where it is.
+    if (!isConnecting(subsystem, endpoint) && !isAway(error)) return;
+    const failure = callBackFailureOf(error);
     const isNews = subsystem.callBackFailures.get(endpoint) !== failure;
     if (isNews) {
       const message = 'a subsystem cannot be called at its endpoint';
@@ -153,7 +197,11 @@ export class SubsystemCallBacks implements Runnable {
   }
 }
 
+function newestSession({ sessions }: InstanceLife): number {
+  return Math.max(0, ...sessions.map(({ sessionId }) => sessionId));
+}
+
 function isConnecting(subsystem: RegisteredSubsystem, endpoint: string): boolean {
-  const instance = subsystem.life.instances.find((each) => each.endpoint === endpoint);
+  const instance = instanceAt(subsystem.life, endpoint);
   return instance !== undefined && instanceState(instance) === 'connecting';
 }

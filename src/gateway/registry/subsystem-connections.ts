@@ -11,8 +11,13 @@ export interface SubsystemConnections {
   /**
    * @param subsystemId as errors name it.
    * @param endpoints origins of the instances that may be called now, preferred first; asked at each call.
+   * @param onUnreachable told of each that a call found nobody at: no connection stands, and none can be opened.
    */
-  open(subsystemId: string, endpoints: () => readonly string[]): OpenSubsystemConnection;
+  open(
+    subsystemId: string,
+    endpoints: () => readonly string[],
+    onUnreachable?: (endpoint: string) => void,
+  ): OpenSubsystemConnection;
 }
 
 export const SUBSYSTEM_CONNECTIONS = Symbol('SubsystemConnections');

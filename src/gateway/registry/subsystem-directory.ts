@@ -3,8 +3,9 @@ import type { SubsystemConnection } from '../connections/subsystem-connection.js
 import type { Capabilities, WorkflowDefinition } from '../gen/flowwatch/v1/types_pb.js';
 
 /**
- * `connecting`: accepted, but no call-back to its endpoint has succeeded yet. `connected`: at least one instance lives.
- * `stale`: none does; kept for the grace period. Only `connected` ones are asked.
+ * `connecting`: it lives, but no call-back to an endpoint of it has succeeded yet, or none can be reached any more.
+ * `connected`: at least one instance lives and can be reached. `stale`: none lives; kept for the grace period. Only
+ * `connected` ones are asked.
  */
 export type SubsystemState = 'connecting' | 'connected' | 'stale';
 

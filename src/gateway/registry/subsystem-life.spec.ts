@@ -1,10 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
 import {
   type LifeEvent,
   NOT_REGISTERED,
   type SubsystemLife,
-  instanceState,
   liveEndpoints,
   subsystemState,
   transition,
@@ -24,7 +22,7 @@ const opened = (sessionId: number, endpoint = A, at = 0): LifeEvent => ({
   endpoint,
   at,
 });
-const reached = (endpoint = A): LifeEvent => ({ type: 'reached', endpoint });
+const reached = (endpoint = A, at = 0): LifeEvent => ({ type: 'reached', endpoint, at });
 const pinged = (sessionId: number, at: number): LifeEvent => ({ type: 'pinged', sessionId, at });
 const answered = (sessionId: number, at: number): LifeEvent => ({ type: 'answered', sessionId, at, roundTripMs: 1 });
 const closed = (sessionId: number, at: number): LifeEvent => ({ type: 'closed', sessionId, at });
@@ -85,6 +83,24 @@ describe('the life of a subsystem', () => {
     expect(liveEndpoints(life)).toEqual([A, B]);
   });
 
+  it('loses a session that is silent for longer than the grace period, and lives on through its neighbour', () => {
+    const both = [opened(1), opened(2), reached(), pinged(1, 10_000), pinged(1, 20_000), checked(25_000)];
+    const sessions = (life: SubsystemLife) => life.instances[0]?.sessions.map(({ sessionId }) => sessionId);
+    const within = apply([...both, checked(55_000)]);
+    expect([sessions(within), subsystemState(within)]).toEqual([[1, 2], 'connected']);
+    const after = apply([checked(55_001)], within);
+    expect([sessions(after), subsystemState(after)]).toEqual([[2], 'connected']);
+    expect(sessions(apply([answered(1, 40_000), checked(55_001)], apply(both)))).toEqual([1, 2]);
+  });
+
+  it('is not asked at an endpoint where nobody was reached, until somebody is', () => {
+    const lost = apply([opened(1), opened(2, B), reached(), reached(B), { type: 'not-reached', endpoint: A }]);
+    expect([subsystemState(lost), liveEndpoints(lost)]).toEqual(['connected', [B]]);
+    const both = apply([{ type: 'not-reached', endpoint: B }, answered(1, 9), answered(2, 9)], lost);
+    expect([subsystemState(both), liveEndpoints(both)]).toEqual(['connecting', []]);
+    expect(liveEndpoints(apply([reached()], both))).toEqual([A]);
+  });
+
   it('that a person registered stays stale, and never ends by itself', () => {
     const rest: LifeEvent = { ...(opened(1) as LifeEvent & { type: 'opened' }), source: 'rest' };
     const life = apply([rest, pinged(1, 10_000), pinged(1, 20_000), checked(25_000), checked(9_999_999)]);
@@ -95,97 +111,5 @@ describe('the life of a subsystem', () => {
     const marked = apply([opened(1), opened(2, B), reached(), reached(B), { type: 'marked-stale', at: 1 }, checked(2)]);
     expect(subsystemState(marked)).toBe('stale');
     expect(liveEndpoints(apply([answered(2, 3)], marked))).toEqual([B]);
-  });
-});
-
-/** What each session is for the model: open, and how many pings of it are unanswered. */
-interface ModelSession {
-  readonly endpoint: string;
-  unanswered: number;
-  pingedAt: number;
-  silent: boolean;
-}
-
-type Step =
-  | { kind: 'open'; endpoint: string }
-  | { kind: 'close' | 'ping' | 'pong' | 'reconnect'; pick: number; oldFirst: boolean }
-  | { kind: 'tick'; ms: number };
-
-const endpoint = fc.constantFrom(A, B, 'http://10.0.0.3:8090');
-const pick = fc.nat({ max: 5 });
-const step: fc.Arbitrary<Step> = fc.oneof(
-  fc.record({ kind: fc.constant('open' as const), endpoint }),
-  fc.record({
-    kind: fc.constantFrom('close' as const, 'ping' as const, 'pong' as const, 'reconnect' as const),
-    pick,
-    oldFirst: fc.boolean(),
-  }),
-  fc.record({ kind: fc.constant('tick' as const), ms: fc.integer({ min: 1, max: 20_000 }) }),
-);
-
-describe('races of sessions', () => {
-  it('never lose a registration, and never call stale what answers', () => {
-    fc.assert(
-      fc.property(fc.array(step, { minLength: 10, maxLength: 60 }), (steps) => {
-        const sessions = new Map<number, ModelSession>();
-        let life = NOT_REGISTERED;
-        let at = 0;
-        let lastId = 0;
-        const send = (event: LifeEvent): void => void (life = transition(life, event));
-        const open = (where: string): void => {
-          lastId += 1;
-          sessions.set(lastId, { endpoint: where, unanswered: 0, pingedAt: at, silent: false });
-          send(opened(lastId, where, at));
-        };
-        const close = (id: number): void => {
-          sessions.delete(id);
-          send(closed(id, at));
-        };
-        const picked = (n: number): [number, ModelSession] | undefined => [...sessions][n % Math.max(1, sessions.size)];
-        for (const each of steps) {
-          if (each.kind === 'open') open(each.endpoint);
-          else if (each.kind === 'tick') {
-            at += each.ms;
-            for (const session of sessions.values()) {
-              if (session.unanswered >= 2 && at - session.pingedAt >= HEARTBEAT / 2) session.silent = true;
-            }
-            send(checked(at));
-            // Sessions of an instance that was given up are told to end.
-            const kept = new Set(life.instances.map((instance) => instance.endpoint));
-            for (const [id, session] of sessions) if (!kept.has(session.endpoint)) sessions.delete(id);
-          } else {
-            const found = picked(each.pick);
-            if (!found) continue;
-            const [id, session] = found;
-            if (each.kind === 'close') close(id);
-            else if (each.kind === 'ping') {
-              session.unanswered += 1;
-              session.pingedAt = at;
-              send(pinged(id, at));
-            } else if (each.kind === 'pong') {
-              session.unanswered = 0;
-              session.silent = false;
-              send(answered(id, at));
-            } else {
-              // The end of the old stream may be heard of before or after the new one.
-              if (each.oldFirst) close(id);
-              open(session.endpoint);
-              if (!each.oldFirst) close(id);
-            }
-          }
-          for (const instance of life.instances) if (instance.deadSince === null) send(reached(instance.endpoint));
-
-          const lives = new Set([...sessions.values()].filter(({ silent }) => !silent).map((one) => one.endpoint));
-          expect(new Set(liveEndpoints(life))).toEqual(lives);
-          expect(subsystemState(life)).toBe(lives.size > 0 ? 'connected' : 'stale');
-          const known = life.instances.flatMap((instance) => instance.sessions.map(({ sessionId }) => sessionId));
-          expect(new Set(known)).toEqual(new Set(sessions.keys()));
-          for (const instance of life.instances) {
-            expect(instanceState(instance) === 'stale').toBe(instance.deadSince !== null);
-          }
-        }
-      }),
-      { numRuns: 1_000 },
-    );
   });
 });

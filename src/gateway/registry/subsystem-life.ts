@@ -10,8 +10,8 @@ export interface SessionLife {
   /** Pings since the last answer. */
   readonly unanswered: number;
   readonly pingedAt: number;
-  /** Has missed two pings, or was marked so: counts as dead until its next answer. */
-  readonly silent: boolean;
+  /** Since when it has missed two pings, or was marked so: it counts as dead until its next answer. */
+  readonly silentSince: number | null;
 }
 
 /** One address of a subsystem: the same endpoint again is a session more, another endpoint another instance. */
@@ -21,8 +21,8 @@ export interface InstanceLife {
   /** The last sign of life: an answer to a ping, or a session that was opened. */
   readonly lastBeatAt: number;
   readonly roundTripMs: number | null;
-  /** Whether a call to the endpoint has succeeded since it was last without a session. */
-  readonly reachable: boolean;
+  /** The last call-back that succeeded; null before the first, and since one that found nobody or a return from death. */
+  readonly reachedAt: number | null;
   /** Since when no session of it lives; null while one does. */
   readonly deadSince: number | null;
 }
@@ -37,7 +37,8 @@ export type LifeEvent =
   | { readonly type: 'pinged'; sessionId: number; at: number }
   | { readonly type: 'answered'; sessionId: number; at: number; roundTripMs: number }
   | { readonly type: 'closed'; sessionId: number; at: number }
-  | { readonly type: 'reached'; endpoint: string }
+  | { readonly type: 'reached'; endpoint: string; at: number }
+  | { readonly type: 'not-reached'; endpoint: string }
   | { readonly type: 'marked-stale'; at: number }
   | { readonly type: 'checked'; at: number; heartbeatMs: number; graceMs: number };
 
@@ -51,10 +52,10 @@ export const NOT_REGISTERED: SubsystemLife = { instances: [] };
 /** What follows from what: the one table of the life of a subsystem. */
 const TRANSITIONS: { readonly [T in LifeEvent['type']]: (life: SubsystemLife, event: EventOf<T>) => SubsystemLife } = {
   opened: (life, { sessionId, source, endpoint, at }) => {
-    const session: SessionLife = { sessionId, source, unanswered: 0, pingedAt: at, silent: false };
+    const session: SessionLife = { sessionId, source, unanswered: 0, pingedAt: at, silentSince: null };
     if (!life.instances.some((instance) => instance.endpoint === endpoint)) {
       const first = { endpoint, sessions: [session], lastBeatAt: at, roundTripMs: null };
-      return { instances: [...life.instances, { ...first, reachable: false, deadSince: null }] };
+      return { instances: [...life.instances, { ...first, reachedAt: null, deadSince: null }] };
     }
     return mapInstances(life, (instance) =>
       instance.endpoint === endpoint
@@ -63,7 +64,7 @@ const TRANSITIONS: { readonly [T in LifeEvent['type']]: (life: SubsystemLife, ev
             sessions: [...instance.sessions, session],
             lastBeatAt: at,
             // Without a live session it may have been restarted, and may not listen yet.
-            reachable: instance.reachable && instance.deadSince === null,
+            reachedAt: instance.deadSince === null ? instance.reachedAt : null,
             deadSince: null,
           }
         : instance,
@@ -81,7 +82,7 @@ const TRANSITIONS: { readonly [T in LifeEvent['type']]: (life: SubsystemLife, ev
     mapInstances(life, (instance) =>
       holds(instance, sessionId)
         ? {
-            ...changeSession(instance, sessionId, at, (session) => ({ ...session, unanswered: 0, silent: false })),
+            ...changeSession(instance, sessionId, at, (session) => ({ ...session, unanswered: 0, silentSince: null })),
             lastBeatAt: at,
             roundTripMs,
           }
@@ -89,34 +90,36 @@ const TRANSITIONS: { readonly [T in LifeEvent['type']]: (life: SubsystemLife, ev
     ),
   closed: (life, { sessionId, at }) =>
     mapInstances(life, (instance) => changeSession(instance, sessionId, at, () => undefined)),
-  reached: (life, { endpoint }) =>
-    mapInstances(life, (instance) =>
-      instance.endpoint === endpoint && instance.sessions.length > 0 ? { ...instance, reachable: true } : instance,
-    ),
+  reached: (life, { endpoint, at }) =>
+    mapInstances(life, (instance) => (instance.endpoint === endpoint ? { ...instance, reachedAt: at } : instance)),
+  'not-reached': (life, { endpoint }) =>
+    mapInstances(life, (instance) => (instance.endpoint === endpoint ? { ...instance, reachedAt: null } : instance)),
   'marked-stale': (life, { at }) =>
     mapInstances(life, (instance) =>
       withSessions(
         instance,
-        instance.sessions.map((session) => ({ ...session, silent: true })),
+        instance.sessions.map((session) => silenced(session, at)),
         at,
       ),
     ),
   checked: (life, { at, heartbeatMs, graceMs }) => {
     const isNews = (instance: InstanceLife): boolean =>
       isOver(instance, at, graceMs) ||
-      instance.sessions.some((session) => !session.silent && hasMissed(session, at, heartbeatMs));
+      instance.sessions.some(
+        (session) => isForgotten(session, at, graceMs) || isFallingSilent(session, at, heartbeatMs),
+      );
     // Nearly always: a thousand of them are looked at in one go.
     if (!life.instances.some(isNews)) return life;
-    const silenced = mapInstances(life, (instance) =>
+    const looked = mapInstances(life, (instance) =>
       withSessions(
         instance,
-        instance.sessions.map((session) =>
-          hasMissed(session, at, heartbeatMs) ? { ...session, silent: true } : session,
-        ),
+        instance.sessions
+          .filter((session) => !isForgotten(session, at, graceMs))
+          .map((session) => (isFallingSilent(session, at, heartbeatMs) ? silenced(session, at) : session)),
         at,
       ),
     );
-    return { instances: silenced.instances.filter((instance) => !isOver(instance, at, graceMs)) };
+    return { instances: looked.instances.filter((instance) => !isOver(instance, at, graceMs)) };
   },
 };
 
@@ -126,9 +129,13 @@ export function transition<T extends LifeEvent['type']>(life: SubsystemLife, eve
   return next(life, event);
 }
 
-export function instanceState({ reachable, deadSince }: InstanceLife): SubsystemState {
+export function instanceAt({ instances }: SubsystemLife, endpoint: string): InstanceLife | undefined {
+  return instances.find((instance) => instance.endpoint === endpoint);
+}
+
+export function instanceState({ reachedAt, deadSince }: InstanceLife): SubsystemState {
   if (deadSince !== null) return 'stale';
-  return reachable ? 'connected' : 'connecting';
+  return reachedAt === null ? 'connecting' : 'connected';
 }
 
 /** Its best instance decides. Without any it is not registered; then `stale`, which nobody sees. */
@@ -167,8 +174,17 @@ export function hasSameShape({ instances }: SubsystemLife, { instances: others }
  * Counted in pings and not only in time: after the service itself has stood still, nobody has had a chance to answer.
  * The last of them has half a heartbeat to be answered.
  */
-function hasMissed({ unanswered, pingedAt }: SessionLife, at: number, heartbeatMs: number): boolean {
-  return unanswered >= MISSED_PINGS && at - pingedAt >= heartbeatMs / 2;
+function isFallingSilent({ silentSince, unanswered, pingedAt }: SessionLife, at: number, heartbeatMs: number): boolean {
+  return silentSince === null && unanswered >= MISSED_PINGS && at - pingedAt >= heartbeatMs / 2;
+}
+
+function silenced(session: SessionLife, at: number): SessionLife {
+  return { ...session, silentSince: session.silentSince ?? at };
+}
+
+/** A stream that is half-open, or whose program hangs: nobody will end it, however well its neighbours live. */
+function isForgotten({ source, silentSince }: SessionLife, at: number, graceMs: number): boolean {
+  return source === 'stream' && silentSince !== null && at - silentSince > graceMs;
 }
 
 /** What a person has registered stays until a person removes it. */
@@ -199,11 +215,10 @@ function changeSession(
 }
 
 function withSessions(instance: InstanceLife, sessions: readonly SessionLife[], at: number): InstanceLife {
-  const lives = sessions.some(({ silent }) => !silent);
+  const lives = sessions.some(({ silentSince }) => silentSince === null);
   return {
     ...instance,
     sessions,
-    reachable: instance.reachable && sessions.length > 0,
     deadSince: lives ? null : (instance.deadSince ?? at),
   };
 }

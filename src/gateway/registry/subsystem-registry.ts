@@ -1,55 +1,24 @@
-import { equals } from '@bufbuild/protobuf';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { ALL_TENANTS, type Scope, isInScope } from '../../auth/principal.js';
 import { CLOCK, type Clock } from '../../runtime/clock.js';
 import { abortable } from '../../runtime/abortable.js';
-import {
-  type Capabilities,
-  CapabilitiesSchema,
-  type WorkflowDefinition,
-  WorkflowDefinitionSchema,
-} from '../gen/flowwatch/v1/types_pb.js';
+import type { Capabilities, WorkflowDefinition } from '../gen/flowwatch/v1/types_pb.js';
 import { type GatewayConfig, gatewayConfig } from '../gateway.config.js';
-import { readWorkflows } from './call-back.js';
-import { type CallBackFailure, RegisteredSubsystem, type SubsystemDescription } from './registered-subsystem.js';
+import type { CallBackFailure } from './call-back-failure.js';
+import { RegisteredSubsystem, type SubsystemDescription } from './registered-subsystem.js';
+import { type NewSession, type RegistrySession, SubsystemIdTaken, requireRoom } from './registry-session.js';
+import { type RegistryChange, SubsystemChanges } from './subsystem-changes.js';
 import { SUBSYSTEM_CONNECTIONS, type SubsystemConnections } from './subsystem-connections.js';
 import type { DirectoryChange, Subsystem, SubsystemDirectory } from './subsystem-directory.js';
-import { type LifeEvent, type SessionSource, hasSameShape, transition } from './subsystem-life.js';
-
-export interface NewSession extends SubsystemDescription {
-  readonly tenantId: string;
-  /** The origin of its endpoint, as `parseSubsystemEndpoint` gives it. */
-  readonly endpoint: string;
-  readonly source: SessionSource;
-  /** Ends the stream. Called at most once, and not after `close`. */
-  readonly end: (reason: string) => void;
-  /** What it says that it offers: holds until a call-back tells. */
-  readonly first?: {
-    readonly capabilities: Capabilities | undefined;
-    readonly workflows: readonly WorkflowDefinition[];
-  };
-}
-
-export interface RegistrySession {
-  readonly subsystem: RegisteredSubsystem;
-  pinged(): void;
-  /** An answer to a ping. */
-  answered(roundTripMs: number): void;
-  /** Ends this session and nothing else. Idempotent. */
-  close(): void;
-}
-
-/** The id belongs to a subsystem of another tenant. */
-export class SubsystemIdTaken extends Error {}
-
-export interface RegistryChange extends DirectoryChange {
-  readonly subsystem: RegisteredSubsystem;
-}
+import { type LifeEvent, type SubsystemLife, hasSameShape, instanceAt, transition } from './subsystem-life.js';
+import { SubsystemOffers } from './subsystem-offers.js';
 
 interface OpenSession {
   readonly subsystem: RegisteredSubsystem;
   readonly end: (reason: string) => void;
 }
+
+type UnreachableListener = (subsystem: RegisteredSubsystem, endpoint: string) => void;
 
 /** Who is registered, in memory. All changes go through the table of `subsystem-life.ts`. */
 @Injectable()
@@ -57,17 +26,19 @@ export class SubsystemRegistry implements SubsystemDirectory {
   private readonly log = new Logger(SubsystemRegistry.name);
   private readonly subsystems = new Map<string, RegisteredSubsystem>();
   private readonly sessions = new Map<number, OpenSession>();
-  private readonly listeners = new Set<(change: RegistryChange) => void>();
-  private readonly refreshes = new Map<RegisteredSubsystem, Promise<readonly WorkflowDefinition[]>>();
+  private readonly changes = new SubsystemChanges();
+  private readonly offers: SubsystemOffers;
+  private onUnreachableInstance: UnreachableListener | undefined;
   private sorted: readonly RegisteredSubsystem[] | undefined;
   private lastSessionId = 0;
-  private sequence = 0;
 
   constructor(
     @Inject(SUBSYSTEM_CONNECTIONS) private readonly connections: SubsystemConnections,
     @Inject(gatewayConfig.token) private readonly config: Pick<GatewayConfig, 'heartbeatMs' | 'graceMs'>,
     @Inject(CLOCK) private readonly clock: Clock,
-  ) {}
+  ) {
+    this.offers = new SubsystemOffers(clock, (subsystem) => this.tell(subsystem, 'changed'));
+  }
 
   list(scope: Scope): readonly RegisteredSubsystem[] {
     this.sorted ??= [...this.subsystems.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1));
@@ -82,32 +53,31 @@ export class SubsystemRegistry implements SubsystemDirectory {
 
   /** Other subsystems with an instance at this endpoint. */
   othersAt(endpoint: string, id: string): readonly RegisteredSubsystem[] {
-    return [...this.subsystems.values()].filter(
-      (other) => other.id !== id && other.life.instances.some((instance) => instance.endpoint === endpoint),
-    );
+    return [...this.subsystems.values()].filter((other) => other.id !== id && instanceAt(other.life, endpoint));
   }
 
   onChange(listener: (change: RegistryChange) => void): () => void {
-    this.listeners.add(listener);
-    return () => void this.listeners.delete(listener);
+    return this.changes.listen(listener);
+  }
+
+  /** Told when a call found nobody at an endpoint; by one listener at a time, which must not throw. */
+  onUnreachable(listener: UnreachableListener | undefined): void {
+    this.onUnreachableInstance = listener;
   }
 
   async refreshWorkflows(asked: Subsystem, signal?: AbortSignal): Promise<readonly WorkflowDefinition[]> {
     const subsystem = this.subsystems.get(asked.id);
     if (subsystem === undefined || subsystem !== asked) return asked.workflows;
-    const refresh = this.refreshes.get(subsystem) ?? this.startRefresh(subsystem);
+    const refresh = this.offers.refresh(subsystem);
     return signal ? abortable(refresh, signal) : refresh;
   }
 
-  /** @throws SubsystemIdTaken */
+  /** @throws SubsystemIdTaken, RegistryFull */
   open({ endpoint, source, end, first, tenantId, ...said }: NewSession): RegistrySession {
     const known = this.subsystems.get(said.id);
     if (known && known.tenantId !== tenantId) throw new SubsystemIdTaken(`the id ${said.id} is taken`);
-    const subsystem = known ?? new RegisteredSubsystem(said, tenantId, this.clock.now(), this.connections);
-    if (!known) {
-      this.subsystems.set(subsystem.id, subsystem);
-      this.sorted = undefined;
-    }
+    if (source === 'stream') requireRoom(this.subsystems.size, known?.life, endpoint);
+    const subsystem = known ?? this.add(said, tenantId);
     subsystem.describe(said);
     subsystem.capabilities ??= first?.capabilities;
     if (first && subsystem.workflows.length === 0) subsystem.workflows = first.workflows;
@@ -128,21 +98,21 @@ export class SubsystemRegistry implements SubsystemDirectory {
 
   /** The call-back to the endpoint has succeeded. */
   reached(subsystem: RegisteredSubsystem, endpoint: string): void {
-    subsystem.callBackFailures.delete(endpoint);
-    this.apply(subsystem, { type: 'reached', endpoint });
+    const hadFailed = subsystem.callBackFailures.delete(endpoint);
+    this.apply(subsystem, { type: 'reached', endpoint, at: this.clock.monotonic() }, hadFailed);
   }
 
-  /** The call-back to the endpoint has failed: shown until it succeeds. */
+  /** The call-back to the endpoint has failed: nothing is routed there, and why is shown, until it succeeds. */
   notReached(subsystem: RegisteredSubsystem, endpoint: string, failure: CallBackFailure): void {
-    if (subsystem.callBackFailures.get(endpoint) === failure) return;
+    if (!instanceAt(subsystem.life, endpoint)) return;
+    const isNews = subsystem.callBackFailures.get(endpoint) !== failure;
     subsystem.callBackFailures.set(endpoint, failure);
-    this.tell(subsystem, 'changed');
+    this.apply(subsystem, { type: 'not-reached', endpoint }, isNews);
   }
 
   /** The streams that announced this endpoint are told to leave. */
   refuse(subsystem: RegisteredSubsystem, endpoint: string, reason: string): void {
-    const instance = subsystem.life.instances.find((each) => each.endpoint === endpoint);
-    for (const { sessionId, source } of instance?.sessions ?? []) {
+    for (const { sessionId, source } of instanceAt(subsystem.life, endpoint)?.sessions ?? []) {
       if (source === 'rest') continue;
       this.end(sessionId, reason);
       this.apply(subsystem, { type: 'closed', sessionId, at: this.clock.monotonic() });
@@ -150,20 +120,8 @@ export class SubsystemRegistry implements SubsystemDirectory {
   }
 
   /** What a call-back has told. */
-  learn(
-    subsystem: RegisteredSubsystem,
-    capabilities: Capabilities,
-    workflows: readonly WorkflowDefinition[] = subsystem.workflows,
-  ): void {
-    const isNew =
-      subsystem.capabilities === undefined ||
-      !equals(CapabilitiesSchema, subsystem.capabilities, capabilities) ||
-      !sameWorkflows(subsystem.workflows, workflows);
-    subsystem.learnedAt = this.clock.monotonic();
-    if (!isNew) return;
-    subsystem.capabilities = capabilities;
-    subsystem.workflows = workflows;
-    this.tell(subsystem, 'changed');
+  learn(subsystem: RegisteredSubsystem, capabilities: Capabilities, workflows?: readonly WorkflowDefinition[]): void {
+    this.offers.learn(subsystem, capabilities, workflows);
   }
 
   /** Excludes it until its next sign of life. */
@@ -196,7 +154,8 @@ export class SubsystemRegistry implements SubsystemDirectory {
    * `close`, for calls that are still being answered.
    */
   dismiss(reason: string): void {
-    this.listeners.clear();
+    this.changes.end();
+    this.onUnreachableInstance = undefined;
     for (const sessionId of this.sessions.keys()) this.end(sessionId, reason);
   }
 
@@ -210,6 +169,15 @@ export class SubsystemRegistry implements SubsystemDirectory {
 
   get sessionCount(): number {
     return this.sessions.size;
+  }
+
+  private add(said: SubsystemDescription, tenantId: string): RegisteredSubsystem {
+    const subsystem = new RegisteredSubsystem(said, tenantId, this.clock.now(), this.connections, (...told) =>
+      this.onUnreachableInstance?.(...told),
+    );
+    this.subsystems.set(subsystem.id, subsystem);
+    this.sorted = undefined;
+    return subsystem;
   }
 
   private apply(subsystem: RegisteredSubsystem, event: LifeEvent, isNew = false): void {
@@ -229,14 +197,15 @@ export class SubsystemRegistry implements SubsystemDirectory {
     else if (isNew || !hasSameShape(subsystem.life, before.life)) this.tell(subsystem, 'changed');
   }
 
-  /** Those of instances that the check has removed: a half-open connection is never heard of again. */
-  private endForgotten(subsystem: RegisteredSubsystem, before: RegisteredSubsystem['life']): void {
-    if (subsystem.life.instances.length === before.instances.length) return;
-    const kept = new Set(subsystem.life.instances.map(({ endpoint }) => endpoint));
+  /** Those that the check has removed: a half-open connection is never heard of again. */
+  private endForgotten(subsystem: RegisteredSubsystem, before: SubsystemLife): void {
     for (const { endpoint, sessions } of before.instances) {
-      if (kept.has(endpoint)) continue;
-      subsystem.callBackFailures.delete(endpoint);
-      for (const { sessionId } of sessions) this.end(sessionId, 'it has not answered for too long');
+      const kept = instanceAt(subsystem.life, endpoint);
+      if (!kept) subsystem.callBackFailures.delete(endpoint);
+      const keptIds = new Set(kept?.sessions.map(({ sessionId }) => sessionId));
+      for (const { sessionId } of sessions) {
+        if (!keptIds.has(sessionId)) this.end(sessionId, 'it has not answered for too long');
+      }
     }
   }
 
@@ -248,28 +217,7 @@ export class SubsystemRegistry implements SubsystemDirectory {
 
   private tell(subsystem: RegisteredSubsystem, kind: DirectoryChange['kind']): void {
     if (kind !== 'removed' && this.subsystems.get(subsystem.id) !== subsystem) return;
-    subsystem.sequence = this.sequence += 1;
-    for (const listener of this.listeners) {
-      try {
-        listener({ kind, subsystem });
-      } catch (error) {
-        this.log.error({ message: 'a change of a subsystem could not be handled', subsystemId: subsystem.id, error });
-      }
-    }
-  }
-
-  private startRefresh(subsystem: RegisteredSubsystem): Promise<readonly WorkflowDefinition[]> {
-    const refresh = readWorkflows(subsystem.connection, {})
-      .then((workflows) => {
-        if (!sameWorkflows(subsystem.workflows, workflows)) {
-          subsystem.workflows = workflows;
-          this.tell(subsystem, 'changed');
-        }
-        return workflows;
-      })
-      .finally(() => this.refreshes.delete(subsystem));
-    this.refreshes.set(subsystem, refresh);
-    return refresh;
+    this.changes.tell({ kind, subsystem });
   }
 
   private async closeConnection(subsystem: RegisteredSubsystem): Promise<void> {
@@ -279,12 +227,4 @@ export class SubsystemRegistry implements SubsystemDirectory {
       this.log.warn({ message: 'a connection could not be closed', subsystemId: subsystem.id, error });
     }
   }
-}
-
-function sameWorkflows(a: readonly WorkflowDefinition[], b: readonly WorkflowDefinition[]): boolean {
-  return a.length === b.length && a.every((each, index) => isSameWorkflow(each, b[index]));
-}
-
-function isSameWorkflow(a: WorkflowDefinition, b: WorkflowDefinition | undefined): boolean {
-  return b !== undefined && equals(WorkflowDefinitionSchema, a, b);
 }

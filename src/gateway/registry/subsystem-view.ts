@@ -1,4 +1,5 @@
 import type { Capabilities } from '../gen/flowwatch/v1/types_pb.js';
+import type { CallBackFailure } from './call-back-failure.js';
 import type { RegisteredSubsystem } from './registered-subsystem.js';
 import type { SubsystemState } from './subsystem-directory.js';
 import { type InstanceLife, type SessionSource, instanceState } from './subsystem-life.js';
@@ -22,7 +23,7 @@ export interface SubsystemInstanceView {
   readonly sessions: number;
   readonly lastBeatAt: string;
   readonly roundTripMs: number | null;
-  readonly failure: string | null;
+  readonly failure: CallBackFailure | null;
 }
 
 /** A subsystem as REST and streams show it. */

@@ -11,13 +11,14 @@ import type { Runnable } from '../../runtime/runnable.js';
 import { type TenantUsage, TenantsService } from '../../tenants/index.js';
 import { type GatewayConfig, gatewayConfig } from '../gateway.config.js';
 import type { RegisteredSubsystem } from './registered-subsystem.js';
+import { SubsystemIdTaken } from './registry-session.js';
 import type { StoredSubsystem } from './stored-subsystem.js';
 import { StoredSubsystemsRepository } from './stored-subsystems.repository.js';
 import { SubsystemAnnouncer } from './subsystem-announcer.js';
 import { SubsystemBeats } from './subsystem-beats.js';
 import { SUBSYSTEM_CONNECTIONS, type SubsystemConnections } from './subsystem-connections.js';
 import { parseSubsystemEndpoint } from './subsystem-endpoint.js';
-import { SubsystemIdTaken, SubsystemRegistry } from './subsystem-registry.js';
+import { SubsystemRegistry } from './subsystem-registry.js';
 import type { SubsystemView } from './subsystem-view.js';
 
 export interface SubsystemRegistration {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { pageSchema } from '../../http/index.js';
+import { CALL_BACK_FAILURES } from '../registry/call-back-failure.js';
 import { DESCRIPTION_LIMITS, SUBSYSTEM_ID_RULE, metadataProblems } from '../registry/register-request.js';
 import { SUBSYSTEM_ID } from '../registry/subsystem-key.js';
 
@@ -48,7 +49,7 @@ export type ListSubsystemsQuery = z.infer<typeof ListSubsystemsQuery>;
 const time = z.iso.datetime();
 const state = z.enum(STATES).meta({
   description:
-    '`connecting`: no call to it has succeeded yet. `connected`: it is asked. `stale`: it has not answered, and is not asked.',
+    '`connecting`: it lives, but cannot be called (yet), and is not asked. `connected`: it is asked. `stale`: it has not answered, and is not asked.',
 });
 const offered = z.boolean();
 
@@ -67,10 +68,15 @@ export const SubsystemAnswer = z
         sessions: z.int().meta({ description: 'Registrations of this endpoint that are open.' }),
         lastBeatAt: time,
         roundTripMs: z.int().nullable(),
-        failure: z.string().nullable().meta({
-          description:
-            'Why it cannot be called: a code of Connect, or `loop` if the endpoint leads back to this gateway.',
-        }),
+        failure: z
+          .enum(CALL_BACK_FAILURES)
+          .nullable()
+          .meta({
+            description:
+              'Why it cannot be called: nothing is reached (`dns`, `not_allowed` by the egress policy, `refused`, `tls`, ' +
+              '`timeout`, `cut`), what answers is no FlowWatch (`redirected`, `not_connect`, `loop`: this gateway ' +
+              'itself), or it answers badly (`unreadable`, `unimplemented`, `unavailable`, `failed`). Null if it can be.',
+          }),
       }),
     ),
     capabilities: z
