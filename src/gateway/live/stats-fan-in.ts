@@ -17,6 +17,7 @@ export interface StatsFanInOptions {
 
 /** The figures of all subsystems in scope as one, every interval. */
 export class StatsFanIn implements Feed<StatsSnapshot> {
+  readonly beginsAtOnce = true;
   private parts = new Map<Subsystem, StatsSubscription>();
 
   constructor(

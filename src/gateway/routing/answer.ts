@@ -40,11 +40,13 @@ type Streaming<M> =
     ? (caller: Caller, request: MessageShape<I>) => Feed<MessageShape<O>>
     : never;
 
-/** A live answer. `failures` is read when the first message is there: who is missing or only polled. */
+/** A live answer. Who is missing or only polled is read when the first message is there, or has not come for a moment. */
 export interface Feed<T> extends AsyncIterable<T> {
   readonly failures: readonly SubsystemFailure[];
   /** Subsystems that do not stream and are asked again and again instead. */
   readonly polled: readonly string[];
+  /** Its first message comes within a moment, whatever happens, and tells who is missing better than anything before. */
+  readonly beginsAtOnce?: boolean;
 }
 
 /** What answers a service: a method of the same name for each RPC. */

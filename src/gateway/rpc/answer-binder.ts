@@ -66,7 +66,15 @@ export class AnswerBinder {
     answer: AnswerLive<I, O>,
   ): void {
     const handle = (request: MessageShape<I>, context: HandlerContext): AsyncIterable<MessageShape<O>> =>
-      this.calls.live(context, (caller) => withReservations(answer(caller, request), context.responseHeader));
+      this.calls.live(context, (caller) => {
+        const feed = answer(caller, request);
+        const headersOf = (): Headers => {
+          setReservations(context.responseHeader, feed);
+          return context.responseHeader;
+        };
+        if (feed.beginsAtOnce !== true) callOf(context).streamBegun?.(headersOf);
+        return withReservations(feed, headersOf);
+      });
     router.rpc(method, handle as MethodImpl<typeof method>);
   }
 }
@@ -83,13 +91,13 @@ function isKind<K extends DescMethod['methodKind']>(
   return method.methodKind === kind;
 }
 
-/** Headers leave with the first message; who is missing is known when it is there. */
-async function* withReservations<T>(feed: Feed<T>, headers: Headers): AsyncGenerator<T> {
+/** Headers leave with the first message, if not before; who is missing is known when it is there. */
+async function* withReservations<T>(feed: Feed<T>, setHeaders: () => void): AsyncGenerator<T> {
   let isBegun = false;
   for await (const message of feed) {
-    if (!isBegun) setReservations(headers, feed);
+    if (!isBegun) setHeaders();
     isBegun = true;
     yield message;
   }
-  if (!isBegun) setReservations(headers, feed);
+  if (!isBegun) setHeaders();
 }

@@ -25,6 +25,8 @@ export interface RpcCall {
   commanded?: CommandedRuns;
   /** What it ended with, as it was thrown. */
   failure?: unknown;
+  /** Told by a stream that has begun, of which headers it would send now. */
+  streamBegun?: (headersOf: () => Headers) => void;
   /** `ok`, or the code that the handler or the way to it ended with; absent when Connect refused it on its own. */
   code?: string;
 }

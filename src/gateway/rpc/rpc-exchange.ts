@@ -71,7 +71,7 @@ export async function writeExchange(
   try {
     let chunk = await chunks.next();
     if (isGone(response)) return;
-    response.writeHead(answer.status, head);
+    if (!response.headersSent) response.writeHead(answer.status, head);
     if (chunk.done !== true && head['content-length'] !== undefined) {
       response.end(chunk.value);
       return;

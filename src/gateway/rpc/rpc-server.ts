@@ -22,6 +22,7 @@ import { RPC_CALL, RPC_OBSERVERS, type RpcCall, type RpcObserver } from './rpc-c
 import { RpcCalls } from './rpc-calls.js';
 import { COMPRESSIONS, COMPRESS_FROM_BYTES } from './rpc-compression.js';
 import { corsHeaders, preflightHeaders } from './rpc-cors.js';
+import { sendHeadEarly } from './early-head.js';
 import { readExchange, writeExchange } from './rpc-exchange.js';
 import { type GatedCall, RpcGate } from './rpc-gate.js';
 import { RpcHandlers } from './rpc-handlers.js';
@@ -168,17 +169,13 @@ export class RpcServer implements Runnable {
         await this.reads.serve(read, call, request, response, more);
         return;
       }
+      sendHeadEarly(call, response, more, this.clock);
       const values = createContextValues().set(RPC_CALL, call);
       const answer = await handler(readExchange(request, response, request.url ?? '', values));
       if (answer.body === undefined && answer.status >= 400) {
         const refusal = refuse(answer.status, request, response, more);
         call.code ??= refusal.code;
-        this.log.log({
-          message: 'an RPC was refused',
-          path,
-          httpVersion: request.httpVersion,
-          reason: refusal.message,
-        });
+        this.log.log({ message: 'an RPC was refused', path, reason: refusal.message });
       } else await writeExchange(call.code === undefined ? badInputOf(answer) : answer, response, more);
     } catch (error) {
       // Whatever an answer throws has become its end by now; what comes out here is ours, or a client that is gone.

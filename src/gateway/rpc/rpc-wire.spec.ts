@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { Code, ConnectError, createClient } from '@connectrpc/connect';
+import type { IncomingMessage } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { RpcRoom, type WireName, transportOf } from '../../../test/support/rpc-room.js';
 import { invalidArgument } from '../input/invalid-argument.js';
@@ -133,6 +134,24 @@ describe.each(WIRES)('the services over %s, HTTP/%s', (wire, httpVersion) => {
     await room.untilEnded(1);
     expect(end?.aborted).toBe(true);
     expect(room.ended).toMatchObject([{ method: 'WatchRuns', code: 'canceled' }]);
+  });
+
+  it('begins with its headers though nothing happens, and ends with its error as any other', async () => {
+    room.failures = [{ subsystemId: 'billing', reason: 'stale' }];
+    let fail: (error: Error) => void = () => undefined;
+    room.answering = async function* () {
+      yield await new Promise<never>((_resolve, reject) => (fail = reject));
+    } as never;
+    const head = Promise.withResolvers<Headers>();
+    const feed = live.watchRuns({}, { onHeader: (got) => head.resolve(got) })[Symbol.asyncIterator]();
+    const ended = codeOf(feed.next() as Promise<unknown>);
+    const headers = await head.promise;
+    expect(headers.get('crowsnest-failed-subsystems')).toBe('billing;stale');
+    expect(headers.get('crowsnest-polled-subsystems')).toBe('old%20one');
+    fail(new ConnectError('it broke', Code.DataLoss));
+    expect(await ended).toMatchObject({ code: Code.DataLoss, rawMessage: 'it broke' });
+    await room.untilEnded(1);
+    expect(room.ended).toMatchObject([{ code: 'data_loss', status: 200 }]);
   });
 
   it('makes no messages that the client does not take', async () => {
@@ -273,11 +292,20 @@ describe('the wire', () => {
     expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'POST']);
   });
 
-  it('asks for HTTP/2 where both sides stream', async () => {
-    const answer = await post('/flowwatch.v1.GatewayService/Register', '', {
-      'Content-Type': 'application/connect+proto',
-    });
-    expect(answer.status).toBe(505);
+  it('asks for HTTP/2 where both sides stream, and ends a connection on which it would go on', async () => {
+    const { request } = await import('node:http');
+    const headers = { 'Content-Type': 'application/connect+proto' };
+    const sent = request(`${room.url}/flowwatch.v1.GatewayService/Register`, { method: 'POST', headers });
+    sent.on('error', () => undefined).write('and so on');
+    const answer = await new Promise<IncomingMessage>((resolve) => sent.once('response', resolve));
+    const closed = new Promise((resolve) => sent.once('close', resolve));
+    let text = '';
+    for await (const chunk of answer) text += String(chunk);
+    expect([answer.statusCode, answer.headers.connection]).toEqual([505, 'close']);
+    expect(JSON.parse(text)).toEqual({ code: 'unimplemented', message: expect.stringMatching(/h2c.*ALPN/) });
+    await closed;
+    await room.untilEnded(1);
+    expect(room.ended).toMatchObject([{ method: 'Register', code: 'unimplemented', status: 505 }]);
   });
 
   it('lets pages of listed origins ask, see what they need, and no others', async () => {
