@@ -11,6 +11,8 @@ interface LeaseDocument {
   readonly epoch: number;
   readonly heldSince: Date;
   readonly expiresAt: Date;
+  /** For how long it was given last; absent in what earlier programs stored. */
+  readonly ttlMs?: number;
 }
 
 /** Two primaries must not both grant. */
@@ -30,11 +32,15 @@ export class LeasesRepository implements LeaseStore {
     const isFree = { $lte: [{ $ifNull: ['$expiresAt', '$$NOW'] }, '$$NOW'] };
     const isTakeover = { $and: [isFree, { $not: [isMine] }] };
     const onTakeover = (value: unknown, field: string): object => ({ $cond: [isTakeover, value, field] });
+    const isGranted = { $or: [isMine, isFree] };
+    // Ends later than it did when it was given: the server's time was set back. Whoever has it relies on less than this.
+    const unlessSetBack = { $min: ['$expiresAt', { $add: ['$$NOW', '$ttlMs'] }] };
     const grant = {
       holder: onTakeover(me, '$holder'),
       epoch: onTakeover({ $add: [{ $ifNull: ['$epoch', 0] }, 1] }, '$epoch'),
       heldSince: onTakeover('$$NOW', '$heldSince'),
-      expiresAt: { $cond: [{ $or: [isMine, isFree] }, { $add: ['$$NOW', ttlMs] }, '$expiresAt'] },
+      expiresAt: { $cond: [isGranted, { $add: ['$$NOW', ttlMs] }, unlessSetBack] },
+      ttlMs: { $cond: [isGranted, ttlMs, '$ttlMs'] },
     };
     try {
       // Success is read from what comes back: servers differ in what they allow in the filter of an upsert.

@@ -4,7 +4,7 @@ import type { LeaseStore } from '../../src/leader-election/index.js';
 
 export interface LeaseStoreUnderTest {
   readonly store: LeaseStore;
-  /** Makes every lease this much older, or moves the clock: the same to the store. */
+  /** Makes every lease this much older, or moves the clock: the same to the store. Less than 0: its time is set back. */
   readonly pass: (ms: number) => Promise<void>;
 }
 
@@ -71,6 +71,33 @@ export function leaseStoreContract(name: string, open: () => Promise<LeaseStoreU
       await store.resign('sweep', 'ada', 1);
       await store.resign('sweep', 'bob', 1);
       expect(await store.acquire('sweep', 'ada', TTL_MS)).toBeNull();
+    });
+
+    it('frees nothing early when its time is set back, whatever a leader of before gives back late', async () => {
+      await store.acquire('sweep', 'ada', TTL_MS);
+      await pass(TTL_MS);
+      await store.acquire('sweep', 'bob', TTL_MS);
+      await pass(-10 * TTL_MS);
+      await store.resign('sweep', 'ada', 1);
+      await store.resign('sweep', 'ada', 2);
+      await store.resign('sweep', 'bob', 1);
+      expect(await store.acquire('sweep', 'ada', TTL_MS)).toBeNull();
+      expect(await store.acquire('sweep', 'bob', TTL_MS)).toMatchObject({ holder: 'bob', epoch: 2 });
+      await pass(TTL_MS / 2);
+      await store.resign('sweep', 'ada', 1);
+      expect(await store.acquire('sweep', 'ada', TTL_MS)).toBeNull();
+      expect(await store.acquire('sweep', 'bob', TTL_MS)).toMatchObject({ epoch: 2 });
+    });
+
+    it('keeps nobody from a duty whose leader is gone for longer than its lease when its time is set back', async () => {
+      await store.acquire('sweep', 'ada', TTL_MS);
+      await pass(-10 * TTL_MS);
+      expect(await store.acquire('sweep', 'bob', TTL_MS / 2)).toBeNull();
+      // For as long as it was given to ada, not as bob would have it.
+      await pass(TTL_MS / 2);
+      expect(await store.acquire('sweep', 'bob', TTL_MS / 2)).toBeNull();
+      await pass(TTL_MS / 2);
+      expect(await store.acquire('sweep', 'bob', TTL_MS)).toMatchObject({ holder: 'bob', epoch: 2 });
     });
 
     it('gives a new duty to one of many who ask at once', async () => {

@@ -6,6 +6,7 @@ interface Lease {
   readonly epoch: number;
   readonly heldSince: number;
   readonly expiresAt: number;
+  readonly ttlMs: number;
 }
 
 /** Leases in memory, by a clock of its own; answers can be held back and made to fail. */
@@ -31,10 +32,10 @@ export class FakeLeaseStore implements LeaseStore {
     const now = this.clock.now();
     const before = this.leases.get(duty);
     const isFree = before === undefined || before.expiresAt <= now;
-    if (before?.holder === holder) this.leases.set(duty, { ...before, expiresAt: now + ttlMs });
+    if (before?.holder === holder) this.leases.set(duty, { ...before, expiresAt: now + ttlMs, ttlMs });
     else if (isFree) {
-      this.leases.set(duty, { holder, epoch: (before?.epoch ?? 0) + 1, heldSince: now, expiresAt: now + ttlMs });
-    }
+      this.leases.set(duty, { holder, epoch: (before?.epoch ?? 0) + 1, heldSince: now, expiresAt: now + ttlMs, ttlMs });
+    } else this.leases.set(duty, { ...before, expiresAt: Math.min(before.expiresAt, now + before.ttlMs) });
     const lease = this.leases.get(duty);
     await this.gates.shift();
     return lease?.holder === holder ? stored(duty, lease) : null;
@@ -53,6 +54,6 @@ export class FakeLeaseStore implements LeaseStore {
   }
 }
 
-function stored(duty: string, { heldSince, expiresAt, ...lease }: Lease): StoredLease {
-  return { duty, ...lease, heldSince: new Date(heldSince), expiresAt: new Date(expiresAt) };
+function stored(duty: string, { holder, epoch, heldSince, expiresAt }: Lease): StoredLease {
+  return { duty, holder, epoch, heldSince: new Date(heldSince), expiresAt: new Date(expiresAt) };
 }
