@@ -3,7 +3,7 @@ import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Request } from 'express';
 import { AgentRoute, CurrentPrincipal, type Principal } from '../auth/index.js';
 import { ApiProblems, objectIdParam } from '../http/index.js';
-import { AgentClaims } from './agent-claims.js';
+import { AgentClaims } from './claims/agent-claims.js';
 import {
   ClaimAnswer,
   ClaimJobs,
@@ -14,7 +14,7 @@ import {
   ReportProgress,
   StartJob,
 } from './agent-job.dto.js';
-import { type HeldJob, JobReports } from './job-reports.js';
+import { type HeldJob, JobReports } from './reports/job-reports.js';
 import type { ClaimedJob, Job } from './job.js';
 
 const jobId = objectIdParam('job');

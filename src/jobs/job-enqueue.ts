@@ -12,9 +12,9 @@ import {
   VirtualClocks,
   tenantsConfig,
 } from '../tenants/index.js';
-import { JobAnnouncer } from './job-announcer.js';
+import { JobAnnouncer } from './streams/job-announcer.js';
 import type { JobDocument, ListedJobDocument } from './job.document.js';
-import { limitedJson } from './job-reports.js';
+import { limitedJson } from './reports/job-reports.js';
 import { JobSlots } from './job-slots.js';
 import type { JobState } from './job-state.js';
 import { type JobsConfig, jobsConfig } from './jobs.config.js';

@@ -1,14 +1,14 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { RANDOM, type Random } from '../runtime/random.js';
 import type { AgentIdentity } from './agent-directory.js';
-import { JobAnnouncer } from './job-announcer.js';
+import { JobAnnouncer } from './streams/job-announcer.js';
 import { JobChanges } from './job-changes.js';
-import { JobReleasesRepository } from './job-releases.repository.js';
-import { JobReportsRepository } from './job-reports.repository.js';
+import { JobReleasesRepository } from './sweeps/job-releases.repository.js';
+import { JobReportsRepository } from './reports/job-reports.repository.js';
 import { JobSlots } from './job-slots.js';
 import type { ReleaseReason } from './job.js';
-import { hashOfToken } from './lease-token.js';
-import { ReportWriter } from './report-writer.js';
+import { hashOfToken } from './claims/lease-token.js';
+import { ReportWriter } from './reports/report-writer.js';
 
 /** A job that an agent says it has. */
 export interface LeaseEntry {

@@ -2,7 +2,7 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { Types, mongo } from 'mongoose';
 import { RANDOM, type Random } from '../runtime/random.js';
 import { TenantsService } from '../tenants/index.js';
-import { JobAnnouncer } from './job-announcer.js';
+import { JobAnnouncer } from './streams/job-announcer.js';
 import { type Change, JobChanges } from './job-changes.js';
 import { JobCollection } from './job-collection.js';
 import { HELD_STATES } from './job-state.js';

@@ -3,32 +3,32 @@ import { AgentWork, AgentsModule, StoredAgentDirectory } from '../agents/index.j
 import { LifecycleRegistry } from '../lifecycle/index.js';
 import { TenantsModule } from '../tenants/index.js';
 import { AGENT_DIRECTORY } from './agent-directory.js';
-import { AgentClaims } from './agent-claims.js';
+import { AgentClaims } from './claims/agent-claims.js';
 import { AgentJobsController } from './agent-jobs.controller.js';
-import { DueJobs } from './due-jobs.js';
-import { JobAnnouncer } from './job-announcer.js';
+import { DueJobs } from './sweeps/due-jobs.js';
+import { JobAnnouncer } from './streams/job-announcer.js';
 import { JobChanges } from './job-changes.js';
-import { JobClaimsRepository } from './job-claims.repository.js';
+import { JobClaimsRepository } from './claims/job-claims.repository.js';
 import { JobCollection } from './job-collection.js';
-import { JobDispatcher } from './job-dispatcher.js';
+import { JobDispatcher } from './claims/job-dispatcher.js';
 import { JobEnqueue } from './job-enqueue.js';
 import { JobLeases } from './job-leases.js';
-import { JobReleasesRepository } from './job-releases.repository.js';
-import { JobReportsRepository } from './job-reports.repository.js';
-import { JobReports } from './job-reports.js';
+import { JobReleasesRepository } from './sweeps/job-releases.repository.js';
+import { JobReportsRepository } from './reports/job-reports.repository.js';
+import { JobReports } from './reports/job-reports.js';
 import { JobSlots } from './job-slots.js';
 import { JobStatsRepository } from './job-stats.repository.js';
-import { JobStreamTopics } from './job-stream-topics.js';
-import { JobSweeps } from './job-sweeps.js';
+import { JobStreamTopics } from './streams/job-stream-topics.js';
+import { JobSweeps } from './sweeps/job-sweeps.js';
 import { type JobsConfig, jobsConfig } from './jobs.config.js';
 import { JobsController } from './jobs.controller.js';
 import { JobsMetrics } from './jobs.metrics.js';
 import { JobsRepository } from './jobs.repository.js';
 import { JobsService } from './jobs.service.js';
-import { QueueOrderRepository } from './queue-order.repository.js';
-import { QueueOrder } from './queue-order.js';
-import { RemovedJobStreams } from './removed-job-streams.js';
-import { ReportWriter } from './report-writer.js';
+import { QueueOrderRepository } from './sweeps/queue-order.repository.js';
+import { QueueOrder } from './sweeps/queue-order.js';
+import { RemovedJobStreams } from './streams/removed-job-streams.js';
+import { ReportWriter } from './reports/report-writer.js';
 
 /** The job queue: enqueue, claim, report, and the sweeps that heal it. */
 @Module({

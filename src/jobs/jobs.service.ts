@@ -9,7 +9,7 @@ import {
   VirtualClocks,
   tenantsConfig,
 } from '../tenants/index.js';
-import { JobAnnouncer } from './job-announcer.js';
+import { JobAnnouncer } from './streams/job-announcer.js';
 import { runnableState } from './job-enqueue.js';
 import { type ListedJobDocument, toJob, toJobDetail } from './job.document.js';
 import { JobSlots } from './job-slots.js';

@@ -1,4 +1,4 @@
-import type { JobReleasesRepository } from '../../src/jobs/job-releases.repository.js';
+import type { JobReleasesRepository } from '../../src/jobs/sweeps/job-releases.repository.js';
 
 export type Deferred = ReturnType<typeof Promise.withResolvers<void>>;
 

@@ -1,9 +1,9 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { PeriodicTasks } from '../lifecycle/index.js';
-import type { PeriodicTask } from '../runtime/periodic-task.js';
-import type { Runnable } from '../runtime/runnable.js';
+import { PeriodicTasks } from '../../lifecycle/index.js';
+import type { PeriodicTask } from '../../runtime/periodic-task.js';
+import type { Runnable } from '../../runtime/runnable.js';
 import { JobSweeps } from './job-sweeps.js';
-import { type JobsConfig, jobsConfig } from './jobs.config.js';
+import { type JobsConfig, jobsConfig } from '../jobs.config.js';
 
 /**
  * Queues delayed jobs soon after their time has come, on every replica: the round of the job recovery is too rare for

@@ -1,6 +1,6 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { Types } from 'mongoose';
-import { SERVER_TIME, type ServerTime } from '../database/index.js';
+import { SERVER_TIME, type ServerTime } from '../../database/index.js';
 import {
   Plans,
   type TenantDocument,
@@ -8,11 +8,11 @@ import {
   type TenantsConfig,
   VirtualClocks,
   tenantsConfig,
-} from '../tenants/index.js';
-import { JobsMetrics } from './jobs.metrics.js';
+} from '../../tenants/index.js';
+import { JobsMetrics } from '../jobs.metrics.js';
 import { JobReleasesRepository } from './job-releases.repository.js';
 import { QueueOrderRepository, type RankedJob } from './queue-order.repository.js';
-import { rankOf } from './rank.js';
+import { rankOf } from '../rank.js';
 import { SLICE, type SweepGuard, mayGoOn } from './sweep.js';
 
 export interface QueueOrderResult {

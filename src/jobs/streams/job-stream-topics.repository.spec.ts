@@ -1,12 +1,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { SchedulerRegistry } from '@nestjs/schedule';
 import { Types } from 'mongoose';
-import { settle } from '../../test/support/fake-clock.js';
-import { type JobRoom, PLATFORM_AGENT, hexOf, openJobRoom } from '../../test/support/job-room.js';
-import { ADMIN } from '../../test/support/tenant-room.js';
-import type { Principal } from '../auth/principal.js';
-import { PeriodicTasks } from '../lifecycle/index.js';
-import type { StreamItem, StreamTopic } from '../realtime/index.js';
+import { settle } from '../../../test/support/fake-clock.js';
+import { type JobRoom, PLATFORM_AGENT, hexOf, openJobRoom } from '../../../test/support/job-room.js';
+import { ADMIN } from '../../../test/support/tenant-room.js';
+import type { Principal } from '../../auth/principal.js';
+import { PeriodicTasks } from '../../lifecycle/index.js';
+import type { StreamItem, StreamTopic } from '../../realtime/index.js';
 import { JobStreamTopics } from './job-stream-topics.js';
 import { RemovedJobStreams } from './removed-job-streams.js';
 

@@ -8,9 +8,9 @@ import {
   makeJobs,
   openJobRoom,
   hexOf,
-} from '../../test/support/job-room.js';
-import { ADMIN } from '../../test/support/tenant-room.js';
-import { rankOf } from './rank.js';
+} from '../../../test/support/job-room.js';
+import { ADMIN } from '../../../test/support/tenant-room.js';
+import { rankOf } from '../rank.js';
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;

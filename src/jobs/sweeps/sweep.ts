@@ -1,5 +1,5 @@
-import type { HeldLease } from '../leader-election/index.js';
-import type { Clock } from '../runtime/clock.js';
+import type { HeldLease } from '../../leader-election/index.js';
+import type { Clock } from '../../runtime/clock.js';
 
 /** Documents read at once. */
 export const SLICE = 500;

@@ -1,21 +1,21 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { ALL_TENANTS } from '../auth/principal.js';
-import { AppError } from '../errors/app-error.js';
-import { Readiness } from '../lifecycle/index.js';
-import { EventBus } from '../realtime/index.js';
-import { CLOCK, type Clock } from '../runtime/clock.js';
-import { PeriodicTask } from '../runtime/periodic-task.js';
-import { RANDOM, type Random } from '../runtime/random.js';
-import type { Runnable } from '../runtime/runnable.js';
-import type { AgentIdentity } from './agent-directory.js';
+import { ALL_TENANTS } from '../../auth/principal.js';
+import { AppError } from '../../errors/app-error.js';
+import { Readiness } from '../../lifecycle/index.js';
+import { EventBus } from '../../realtime/index.js';
+import { CLOCK, type Clock } from '../../runtime/clock.js';
+import { PeriodicTask } from '../../runtime/periodic-task.js';
+import { RANDOM, type Random } from '../../runtime/random.js';
+import type { Runnable } from '../../runtime/runnable.js';
+import type { AgentIdentity } from '../agent-directory.js';
 import { ClaimScope } from './claim-scope.js';
 import { type ClaimRequest, ClaimWaiter } from './claim-waiter.js';
-import { JobAnnouncer } from './job-announcer.js';
+import { JobAnnouncer } from '../streams/job-announcer.js';
 import { JobClaimsRepository } from './job-claims.repository.js';
-import type { ClaimedJob } from './job.js';
-import { type JobsConfig, jobsConfig } from './jobs.config.js';
-import { JobsMetrics } from './jobs.metrics.js';
-import { lanePrefixOf, lanesOf } from './lane.js';
+import type { ClaimedJob } from '../job.js';
+import { type JobsConfig, jobsConfig } from '../jobs.config.js';
+import { JobsMetrics } from '../jobs.metrics.js';
+import { lanePrefixOf, lanesOf } from '../lane.js';
 import { claimKeyOf } from './lease-token.js';
 
 /** A scope that nobody claimed in for so long is forgotten, and its lanes with it. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Random } from '../runtime/random.js';
+import type { Random } from '../../runtime/random.js';
 
 /** What an agent proves with that it still has a job. Random, shown once, stored as its hash. One for all jobs of a claim. */
 export interface LeaseToken {

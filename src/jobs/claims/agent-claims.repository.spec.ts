@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { settle } from '../../test/support/fake-clock.js';
-import { type JobRoom, PLATFORM_AGENT, hexOf, openJobRoom } from '../../test/support/job-room.js';
-import { ADMIN } from '../../test/support/tenant-room.js';
-import type { Agent, AgentStatus } from '../agents/agent.js';
+import { settle } from '../../../test/support/fake-clock.js';
+import { type JobRoom, PLATFORM_AGENT, hexOf, openJobRoom } from '../../../test/support/job-room.js';
+import { ADMIN } from '../../../test/support/tenant-room.js';
+import type { Agent, AgentStatus } from '../../agents/agent.js';
 import { AgentClaims } from './agent-claims.js';
-import type { AgentIdentity } from './agent-directory.js';
+import type { AgentIdentity } from '../agent-directory.js';
 
 const WAIT_MS = 30_000;
 const GONE = { code: 'auth.required', status: 401 };

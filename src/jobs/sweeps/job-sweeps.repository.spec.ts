@@ -9,11 +9,11 @@ import {
   makeJobs,
   openJobRoom,
   hexOf,
-} from '../../test/support/job-room.js';
-import { settle } from '../../test/support/fake-clock.js';
-import { ADMIN } from '../../test/support/tenant-room.js';
-import type { JobDocument } from './job.document.js';
-import { isTerminal } from './job-state.js';
+} from '../../../test/support/job-room.js';
+import { settle } from '../../../test/support/fake-clock.js';
+import { ADMIN } from '../../../test/support/tenant-room.js';
+import type { JobDocument } from '../job.document.js';
+import { isTerminal } from '../job-state.js';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

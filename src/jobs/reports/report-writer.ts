@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { Types } from 'mongoose';
-import type { Change } from './job-changes.js';
-import { JobCollection } from './job-collection.js';
-import { LISTED, type ListedJobDocument } from './job.document.js';
-import { type JobEvent, statesBefore } from './job-state.js';
+import type { Change } from '../job-changes.js';
+import { JobCollection } from '../job-collection.js';
+import { LISTED, type ListedJobDocument } from '../job.document.js';
+import { type JobEvent, statesBefore } from '../job-state.js';
 
 /** A lease as its holder names it. */
 export interface LeaseClaim {

@@ -1,8 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { EventBus } from '../realtime/index.js';
-import { type ListedJobDocument, toJob } from './job.document.js';
-import type { Job } from './job.js';
-import { JobsMetrics } from './jobs.metrics.js';
+import { EventBus } from '../../realtime/index.js';
+import { type ListedJobDocument, toJob } from '../job.document.js';
+import type { Job } from '../job.js';
+import { JobsMetrics } from '../jobs.metrics.js';
 
 /** Tells what was stored. */
 @Injectable()

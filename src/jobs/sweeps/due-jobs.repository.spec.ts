@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { SchedulerRegistry } from '@nestjs/schedule';
-import { settle } from '../../test/support/fake-clock.js';
+import { settle } from '../../../test/support/fake-clock.js';
 import {
   type JobReplica,
   type JobRoom,
@@ -8,9 +8,9 @@ import {
   hexOf,
   makeJobs,
   openJobRoom,
-} from '../../test/support/job-room.js';
-import { ADMIN } from '../../test/support/tenant-room.js';
-import { PeriodicTasks } from '../lifecycle/index.js';
+} from '../../../test/support/job-room.js';
+import { ADMIN } from '../../../test/support/tenant-room.js';
+import { PeriodicTasks } from '../../lifecycle/index.js';
 import { DueJobs } from './due-jobs.js';
 
 let room: JobRoom;

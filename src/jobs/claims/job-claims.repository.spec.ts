@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { type JobRoom, PLATFORM_AGENT, agent, makeJobs, openJobRoom } from '../../test/support/job-room.js';
-import { ADMIN } from '../../test/support/tenant-room.js';
-import { settle } from '../../test/support/fake-clock.js';
+import { type JobRoom, PLATFORM_AGENT, agent, makeJobs, openJobRoom } from '../../../test/support/job-room.js';
+import { ADMIN } from '../../../test/support/tenant-room.js';
+import { settle } from '../../../test/support/fake-clock.js';
 
 let room: JobRoom;
 beforeAll(async () => {

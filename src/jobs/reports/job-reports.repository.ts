@@ -1,10 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { Types } from 'mongoose';
-import { type Scope, tenantFilter } from '../auth/principal.js';
-import type { Change } from './job-changes.js';
-import { JobCollection } from './job-collection.js';
-import { LISTED, type ListedJobDocument } from './job.document.js';
-import { claimKeysOf } from './lease-token.js';
+import { type Scope, tenantFilter } from '../../auth/principal.js';
+import type { Change } from '../job-changes.js';
+import { JobCollection } from '../job-collection.js';
+import { LISTED, type ListedJobDocument } from '../job.document.js';
+import { claimKeysOf } from '../claims/lease-token.js';
 import type { LeaseClaim } from './report-writer.js';
 
 /** Jobs that agents have, by agent. */

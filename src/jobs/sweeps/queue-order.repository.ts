@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import type { Types } from 'mongoose';
-import type { Pool } from '../tenants/index.js';
-import { JobCollection } from './job-collection.js';
-import type { JobDocument } from './job.document.js';
-import type { JobState } from './job-state.js';
+import type { Pool } from '../../tenants/index.js';
+import { JobCollection } from '../job-collection.js';
+import type { JobDocument } from '../job.document.js';
+import type { JobState } from '../job-state.js';
 
 export type RankedJob = Pick<JobDocument, '_id' | 'tenantId' | 'virtualStart' | 'priority' | 'rank'>;
 

@@ -1,11 +1,11 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { PeriodicTasks } from '../lifecycle/index.js';
-import { EventBus, SseBroadcaster } from '../realtime/index.js';
-import type { PeriodicTask } from '../runtime/periodic-task.js';
-import type { Runnable } from '../runtime/runnable.js';
-import type { Job } from './job.js';
-import { JobsRepository } from './jobs.repository.js';
-import { SLICE } from './sweep.js';
+import { PeriodicTasks } from '../../lifecycle/index.js';
+import { EventBus, SseBroadcaster } from '../../realtime/index.js';
+import type { PeriodicTask } from '../../runtime/periodic-task.js';
+import type { Runnable } from '../../runtime/runnable.js';
+import type { Job } from '../job.js';
+import { JobsRepository } from '../jobs.repository.js';
+import { SLICE } from '../sweeps/sweep.js';
 
 const PERIOD_MS = 60_000;
 

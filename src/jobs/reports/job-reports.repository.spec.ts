@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { settle } from '../../test/support/fake-clock.js';
-import { type JobRoom, PLATFORM_AGENT, agent, hexOf, openJobRoom } from '../../test/support/job-room.js';
-import { ADMIN } from '../../test/support/tenant-room.js';
+import { settle } from '../../../test/support/fake-clock.js';
+import { type JobRoom, PLATFORM_AGENT, agent, hexOf, openJobRoom } from '../../../test/support/job-room.js';
+import { ADMIN } from '../../../test/support/tenant-room.js';
 
 const MINUTE = 60_000;
 const ERROR = { code: 'E_DISK', message: 'the disk is full' };

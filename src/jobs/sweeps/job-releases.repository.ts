@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import type { Types, mongo } from 'mongoose';
-import type { Change } from './job-changes.js';
-import { JobCollection } from './job-collection.js';
-import { type JobDocument, LISTED, type ListedJobDocument } from './job.document.js';
-import { type JobEvent, HELD_STATES, WAITING_STATES, statesBefore } from './job-state.js';
+import type { Change } from '../job-changes.js';
+import { JobCollection } from '../job-collection.js';
+import { type JobDocument, LISTED, type ListedJobDocument } from '../job.document.js';
+import { type JobEvent, HELD_STATES, WAITING_STATES, statesBefore } from '../job-state.js';
 
 /**
  * What reconcilers change, many jobs at once. The ids of a slice are read, then changed on the condition that what was

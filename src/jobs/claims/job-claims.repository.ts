@@ -1,10 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import type { Types } from 'mongoose';
-import { type ClaimMarks, JobChanges } from './job-changes.js';
-import { JobCollection } from './job-collection.js';
-import type { JobDocument } from './job.document.js';
-import { HELD_STATES } from './job-state.js';
-import { endOfLanes } from './lane.js';
+import { type ClaimMarks, JobChanges } from '../job-changes.js';
+import { JobCollection } from '../job-collection.js';
+import type { JobDocument } from '../job.document.js';
+import { HELD_STATES } from '../job-state.js';
+import { endOfLanes } from '../lane.js';
 
 /** A claimed job with what its agent is told. */
 export type ClaimedJobDocument = Omit<JobDocument, 'result' | 'error' | 'history'>;

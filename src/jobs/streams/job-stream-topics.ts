@@ -1,13 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { Principal } from '../auth/principal.js';
-import { AppError } from '../errors/app-error.js';
-import { objectId } from '../http/object-id.js';
-import { EventBus, SseBroadcaster, type StreamItem, type StreamTopic } from '../realtime/index.js';
-import { type Tenant, TenantsService } from '../tenants/index.js';
-import { toJob } from './job.document.js';
-import { UNFINISHED_STATES } from './job-state.js';
-import type { Job } from './job.js';
-import { JobsRepository } from './jobs.repository.js';
+import type { Principal } from '../../auth/principal.js';
+import { AppError } from '../../errors/app-error.js';
+import { objectId } from '../../http/object-id.js';
+import { EventBus, SseBroadcaster, type StreamItem, type StreamTopic } from '../../realtime/index.js';
+import { type Tenant, TenantsService } from '../../tenants/index.js';
+import { toJob } from '../job.document.js';
+import { UNFINISHED_STATES } from '../job-state.js';
+import type { Job } from '../job.js';
+import { JobsRepository } from '../jobs.repository.js';
 import { RemovedJobStreams } from './removed-job-streams.js';
 
 /** A sweep changes thousands of jobs in one turn; the streams of none of them may miss it. */

@@ -1,14 +1,14 @@
 import { Injectable } from '@nestjs/common';
-import { AppError } from '../errors/app-error.js';
-import type { AgentIdentity } from './agent-directory.js';
-import { JobAnnouncer } from './job-announcer.js';
-import { type Change, JobChanges } from './job-changes.js';
-import { type ListedJobDocument, toJob } from './job.document.js';
+import { AppError } from '../../errors/app-error.js';
+import type { AgentIdentity } from '../agent-directory.js';
+import { JobAnnouncer } from '../streams/job-announcer.js';
+import { type Change, JobChanges } from '../job-changes.js';
+import { type ListedJobDocument, toJob } from '../job.document.js';
 import { JobReportsRepository } from './job-reports.repository.js';
-import { JobSlots } from './job-slots.js';
-import type { JobEvent } from './job-state.js';
-import { type Job, type JobError, MAX_JSON_BYTES } from './job.js';
-import { hashOfToken } from './lease-token.js';
+import { JobSlots } from '../job-slots.js';
+import type { JobEvent } from '../job-state.js';
+import { type Job, type JobError, MAX_JSON_BYTES } from '../job.js';
+import { hashOfToken } from '../claims/lease-token.js';
 import { type LeaseClaim, ReportWriter, isTrueOf } from './report-writer.js';
 
 export interface Progress {

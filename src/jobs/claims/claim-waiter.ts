@@ -1,7 +1,7 @@
-import type { Clock, Timer } from '../runtime/clock.js';
-import type { AgentIdentity } from './agent-directory.js';
-import type { ClaimedJob } from './job.js';
-import { requirementsOfLane, selects } from './lane.js';
+import type { Clock, Timer } from '../../runtime/clock.js';
+import type { AgentIdentity } from '../agent-directory.js';
+import type { ClaimedJob } from '../job.js';
+import { requirementsOfLane, selects } from '../lane.js';
 
 /** What an agent asks for. */
 export interface ClaimRequest {

@@ -1,4 +1,4 @@
-import type { Job } from './job.js';
+import type { Job } from '../job.js';
 
 /** A stored change of a job. Emitted after the database has it; coalesced by the job's id. */
 export interface JobChanged {
@@ -10,7 +10,7 @@ export interface JobsQueued {
   readonly lanes: readonly string[];
 }
 
-declare module '../realtime/bus/event-map.js' {
+declare module '../../realtime/bus/event-map.js' {
   interface EventMap {
     'job.changed': JobChanged;
     'jobs.queued': JobsQueued;

@@ -1,17 +1,17 @@
 import { Logger } from '@nestjs/common';
 import type { Types } from 'mongoose';
-import type { Clock } from '../runtime/clock.js';
-import type { Random } from '../runtime/random.js';
+import type { Clock } from '../../runtime/clock.js';
+import type { Random } from '../../runtime/random.js';
 import type { ClaimWaiter } from './claim-waiter.js';
-import type { JobAnnouncer } from './job-announcer.js';
-import type { ClaimMarks } from './job-changes.js';
+import type { JobAnnouncer } from '../streams/job-announcer.js';
+import type { ClaimMarks } from '../job-changes.js';
 import {
   type ClaimedJobDocument,
   type Grant,
   type JobClaimsRepository,
   MAX_MERGED_LANES,
 } from './job-claims.repository.js';
-import type { ClaimedJob } from './job.js';
+import type { ClaimedJob } from '../job.js';
 import { type LeaseToken, newLeaseToken } from './lease-token.js';
 
 /** Jobs that one look grants to all claims together. */

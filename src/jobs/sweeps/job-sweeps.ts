@@ -1,18 +1,18 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { Types } from 'mongoose';
-import { SERVER_TIME, type ServerTime } from '../database/index.js';
-import { CLOCK, type Clock } from '../runtime/clock.js';
-import { RANDOM, type Random } from '../runtime/random.js';
-import { TenantsRepository } from '../tenants/index.js';
-import { AGENT_DIRECTORY, type AgentDirectory } from './agent-directory.js';
-import { JobAnnouncer } from './job-announcer.js';
-import { JobChanges } from './job-changes.js';
-import type { ListedJobDocument } from './job.document.js';
-import { JobLeases } from './job-leases.js';
+import { SERVER_TIME, type ServerTime } from '../../tenants/index.js';
+import { CLOCK, type Clock } from '../../runtime/clock.js';
+import { RANDOM, type Random } from '../../runtime/random.js';
+import { TenantsRepository } from '../../tenants/index.js';
+import { AGENT_DIRECTORY, type AgentDirectory } from '../agent-directory.js';
+import { JobAnnouncer } from '../streams/job-announcer.js';
+import { JobChanges } from '../job-changes.js';
+import type { ListedJobDocument } from '../job.document.js';
+import { JobLeases } from '../job-leases.js';
 import { JobReleasesRepository } from './job-releases.repository.js';
-import { JobReportsRepository } from './job-reports.repository.js';
-import { JobSlots } from './job-slots.js';
-import { type JobsConfig, jobsConfig } from './jobs.config.js';
+import { JobReportsRepository } from '../reports/job-reports.repository.js';
+import { JobSlots } from '../job-slots.js';
+import { type JobsConfig, jobsConfig } from '../jobs.config.js';
 import { CHANGED_AT_ONCE, SLICE, type SweepGuard, eachStep, inSlices, mayGoOn } from './sweep.js';
 
 /** Jobs that a sweep has changed, by what it did. */

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { type JobRoom, PLATFORM_AGENT, agent, makeJobs, openJobRoom } from '../../test/support/job-room.js';
-import { ADMIN } from '../../test/support/tenant-room.js';
+import { type JobRoom, PLATFORM_AGENT, agent, makeJobs, openJobRoom } from '../../../test/support/job-room.js';
+import { ADMIN } from '../../../test/support/tenant-room.js';
 
 const ERROR = { code: null, message: 'x' };
 

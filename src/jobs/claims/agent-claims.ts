@@ -1,12 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { AppError } from '../errors/app-error.js';
-import { EventBus } from '../realtime/index.js';
-import { CLOCK, type Clock } from '../runtime/clock.js';
-import { AGENT_DIRECTORY, type AgentDirectory, type AgentIdentity } from './agent-directory.js';
+import { AppError } from '../../errors/app-error.js';
+import { EventBus } from '../../realtime/index.js';
+import { CLOCK, type Clock } from '../../runtime/clock.js';
+import { AGENT_DIRECTORY, type AgentDirectory, type AgentIdentity } from '../agent-directory.js';
 import type { ClaimRequest } from './claim-waiter.js';
 import { JobDispatcher } from './job-dispatcher.js';
-import { JobLeases } from './job-leases.js';
-import type { ClaimedJob } from './job.js';
+import { JobLeases } from '../job-leases.js';
+import type { ClaimedJob } from '../job.js';
 
 /** How long it is believed that an agent is still there. A look at it takes a read, which a claim that waited can afford. */
 const BELIEVED_MS = 1_000;
