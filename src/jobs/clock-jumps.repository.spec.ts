@@ -67,6 +67,34 @@ describe("jobs when the server's time is set", () => {
     expect(await room.stateOf(claimed.id)).toBe('claimed');
   });
 
+  it('10 minutes back under a paused leader: it takes back no lease that was renewed or given since', async () => {
+    await room.add({}, 2);
+    const renewed = await room.claimOne(PLATFORM_AGENT);
+    const dead = await room.claimOne(OTHER_AGENT);
+    await room.clock.advance(61 * SECOND);
+    const release = room.releases.release.bind(room.releases);
+    let given: Awaited<ReturnType<typeof room.claimOne>> | undefined;
+    room.releases.release = async (...late) => {
+      room.releases.release = release;
+      // Another leads meanwhile, and takes the lease of the dead agent back before the time is set.
+      await room.leases.renew(PLATFORM_AGENT, [{ jobId: renewed.id, token: renewed.token }]);
+      await room.sweep();
+      await room.clock.advance(10 * SECOND);
+      room.clock.jump(-10 * MINUTE);
+      await room.leases.renew(PLATFORM_AGENT, [{ jobId: renewed.id, token: renewed.token }]);
+      await room.collection.documents.updateMany({ state: 'scheduled' }, { $set: { runAt: new Date(0) } });
+      await room.sweep();
+      given = await room.claimOne(OTHER_AGENT);
+      return release(...late);
+    };
+    expect((await room.sweep()).counts).toMatchObject({ released: 0 });
+    expect(given?.id).toBe(dead.id);
+    expect(await get(renewed.id)).toMatchObject({ state: 'claimed', attempts: 1 });
+    expect(await get(dead.id)).toMatchObject({ state: 'claimed', attempts: 2 });
+    await room.reports.complete(PLATFORM_AGENT, renewed.id, renewed.token, null);
+    await room.reports.complete(OTHER_AGENT, dead.id, given?.token ?? '', null);
+  });
+
   it('10 minutes back: what waits expires later by no more than that', async () => {
     await room.add();
     await room.clock.advance(59 * MINUTE);

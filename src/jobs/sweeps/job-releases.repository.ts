@@ -5,6 +5,11 @@ import { JobCollection } from '../job-collection.js';
 import { type JobDocument, LISTED, type ListedJobDocument } from '../job.document.js';
 import { type JobEvent, HELD_STATES, WAITING_STATES, statesBefore } from '../job-state.js';
 
+/** A lease that was over when it was read. */
+export interface OverdueLease extends Pick<JobDocument, '_id' | 'epoch'> {
+  readonly expiresAt: Date;
+}
+
 /**
  * What reconcilers change, many jobs at once. The ids of a slice are read, then changed on the condition that what was
  * read still holds, then those that were changed are found by the mark of the sweep.
@@ -14,12 +19,20 @@ export class JobReleasesRepository {
   constructor(private readonly jobs: JobCollection) {}
 
   /** Held jobs whose lease was over before `now`. */
-  overdueLeases(now: Date, limit: number): Promise<Types.ObjectId[]> {
-    return this.ids({ 'lease.expiresAt': { $lt: now } }, { 'lease.expiresAt': 1 }, limit);
+  async overdueLeases(now: Date, limit: number): Promise<OverdueLease[]> {
+    const found = await this.jobs.documents
+      .find({ 'lease.expiresAt': { $lt: now } }, { projection: { epoch: 1, 'lease.expiresAt': 1 } })
+      .sort({ 'lease.expiresAt': 1 })
+      .limit(limit)
+      .toArray();
+    return found.flatMap(({ _id, epoch, lease }) => (lease ? [{ _id, epoch, expiresAt: lease.expiresAt }] : []));
   }
 
-  release(ids: readonly Types.ObjectId[], now: Date, change: Change, mark: string): Promise<ListedJobDocument[]> {
-    return this.change(ids, { 'lease.expiresAt': { $lt: now }, state: inStates('release') }, change, mark);
+  /** Of these leases only: one that was renewed or given since is another, even if the server's time was set back. */
+  release(overdue: readonly OverdueLease[], change: Change, mark: string): Promise<ListedJobDocument[]> {
+    const asRead = overdue.map(({ _id, epoch, expiresAt }) => ({ _id, epoch, 'lease.expiresAt': expiresAt }));
+    const ids = overdue.map(({ _id }) => _id);
+    return this.change(ids, { $or: asRead, state: inStates('release') }, change, mark);
   }
 
   releaseOf(

@@ -138,14 +138,14 @@ describe('job recovery', () => {
     await room.clock.advance(2 * MINUTE);
     const now = new Date(room.clock.now());
     const releases = room.releases;
-    const ids = await releases.overdueLeases(now, 10);
-    expect(ids.map(String)).toEqual([id]);
+    const overdue = await releases.overdueLeases(now, 10);
+    expect(overdue.map(hexOf)).toEqual([id]);
     await room.leases.renew(PLATFORM_AGENT, [{ jobId: id, token }]);
     const change = room.changes.marked(room.changes.release('job-recovery', null), 'late');
-    expect(await releases.release(ids, now, change, 'late')).toEqual([]);
+    expect(await releases.release(overdue, change, 'late')).toEqual([]);
     expect(await room.stateOf(id)).toBe('claimed');
     await room.reports.complete(PLATFORM_AGENT, id, token, 1);
-    expect(await releases.release(ids, new Date(room.clock.now() + HOUR), change, 'late')).toEqual([]);
+    expect(await releases.release(overdue, change, 'late')).toEqual([]);
     expect(await room.stateOf(id)).toBe('completed');
   });
 

@@ -1,6 +1,6 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { Types } from 'mongoose';
-import { SERVER_TIME, type ServerTime } from '../../tenants/index.js';
+import { SERVER_TIME, type ServerTime } from '../../database/index.js';
 import { CLOCK, type Clock } from '../../runtime/clock.js';
 import { RANDOM, type Random } from '../../runtime/random.js';
 import { TenantsRepository } from '../../tenants/index.js';
@@ -99,10 +99,11 @@ export class JobSweeps {
 
   private async releaseOverdue(guard: SweepGuard, now: Date): Promise<number> {
     const released = await inSlices(guard, this.clock, async () => {
-      const ids = await this.repository.overdueLeases(now, CHANGED_AT_ONCE);
+      const overdue = await this.repository.overdueLeases(now, CHANGED_AT_ONCE);
       const change = this.changes.release(ACTOR, null);
-      return this.slice('jobs were taken back', guard, ids, (some, mark) =>
-        this.repository.release(some, now, this.changes.marked(change, mark), mark),
+      const ids = overdue.map(({ _id }) => _id);
+      return this.slice('jobs were taken back', guard, ids, (_, mark) =>
+        this.repository.release(overdue, this.changes.marked(change, mark), mark),
       );
     });
     return released.length;
