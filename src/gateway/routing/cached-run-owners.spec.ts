@@ -109,6 +109,39 @@ describe('the owner of a run', () => {
     expect(shipping.connection.count()).toBe(asked);
   });
 
+  it.each(['a list', 'a mutation', 'a read that had to look'])(
+    'is believed of one that was seen, until %s has shown the run at another: then reads are refused too',
+    async (witness) => {
+      const room = new SubsystemsRoom();
+      const billing = room.add('billing', { runs: ['r1'] });
+      const shipping = room.add('shipping', { runs: ['r1'] });
+      if (witness !== 'a read that had to look') {
+        room.owners.seen(billing.registered, 'r1');
+        for (let read = 0; read < 3; read += 1)
+          expect((await room.owners.find(ANN, 'r1')).subsystem.id).toBe('billing');
+        expect(shipping.connection.count()).toBe(0);
+      }
+      if (witness === 'a list') room.owners.seen(shipping.registered, 'r1');
+      if (witness === 'a mutation') await errorOf(room.owners.findSole(ANN, 'r1'));
+      for (const work of [() => room.owners.find(ANN, 'r1'), () => room.owners.findSole(ANN, 'r1')]) {
+        for (let repeat = 0; repeat < 2; repeat += 1) {
+          expect(await errorOf(work())).toMatchObject({ code: Code.FailedPrecondition });
+          expect(room.owners.isAmbiguous('r1')).toBe(true);
+        }
+      }
+      // Neither a list that shows it at one of them alone, nor one that is away, makes it that one's.
+      room.owners.seen(billing.registered, 'r1');
+      room.directory.setState('shipping', 'stale');
+      expect(await errorOf(room.owners.find(ANN, 'r1'))).toMatchObject({ code: Code.FailedPrecondition });
+      room.directory.setState('shipping', 'connected');
+      shipping.services.data.runs.length = 0;
+      expect((await room.owners.find(ANN, 'r1')).subsystem.id).toBe('billing');
+      room.owners.seen(shipping.registered, 'r1');
+      room.directory.remove('shipping');
+      expect((await room.owners.find(ANN, 'r1')).subsystem.id).toBe('billing');
+    },
+  );
+
   it('is looked for again before a mutation when another subsystem has joined', async () => {
     const room = new SubsystemsRoom();
     room.add('billing', { runs: ['r1'] });

@@ -20,7 +20,10 @@ export interface LookedUp {
   readonly failures: readonly SubsystemFailure[];
 }
 
-/** A look-up under way: all are asked once for a run, however many wait for what they say. */
+/**
+ * A look-up under way: all are asked once for a run, however many wait for what they say. Mutations wait for `complete`,
+ * reads for `soon`; when either is needed, see `RunOwners`.
+ */
 export class RunLookup {
   /** When all have answered, or have failed to. */
   readonly complete: Promise<void>;

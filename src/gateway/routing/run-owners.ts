@@ -17,11 +17,20 @@ export interface OwnedRun {
  */
 export interface RunOwners {
   /**
-   * For a read. Rejects with `not_found`, `unavailable` (its owner is not connected, or nobody has it and some did not
+   * For a read: one owner that is known is believed, wherever it is known from, so that a read costs one call; asking all
+   * before each would cost as many as there are subsystems. Two subsystems with one id are therefore told apart from when
+   * both were seen: from then on a bare id is refused for reads too, until one of them says that it does not have the run,
+   * is removed, or the id falls out of the cache. An id of which none or several are known is looked for at all in scope,
+   * of which those that take a second longer than the first that has it are not waited for.
+   *
+   * Rejects with `not_found`, `unavailable` (its owner is not connected, or nobody has it and some did not
    * answer), or `failed_precondition` for a bare id that several have, naming the qualified ones.
    */
   find(caller: Caller, runId: string): Promise<OwnedRun>;
-  /** For a mutation: a bare id that was only seen, not looked for everywhere, is looked for first. */
+  /**
+   * For a mutation: a bare id that was not looked for at all in scope, since the last of them became connected, is looked
+   * for first, and all are waited for. What it finds is known to reads too.
+   */
   findSole(caller: Caller, runId: string): Promise<OwnedRun>;
   /** The subsystem has listed or streamed this run. */
   seen(subsystem: Subsystem, runId: string): void;
