@@ -43,7 +43,7 @@ describe('EnvelopeReader', () => {
   it('refuses a message that announces itself as too large, before its bytes are there', () => {
     const reader = new EnvelopeReader(10);
     const head = Buffer.from([0, 0, 0, 0, 11]);
-    expect(() => reader.read(head, () => undefined)).toThrow('a message of 11 bytes: at most 10');
+    expect(() => reader.read(head, () => undefined)).toThrow('10 bytes at most (CROWSNEST_GATEWAY_MAX_MESSAGE)');
   });
 
   it('takes a large message in single bytes', () => {

@@ -1,4 +1,4 @@
-import { Code, ConnectError } from '@connectrpc/connect';
+import { tooLarge } from './too-large.js';
 
 /** Flags and the length of what follows. https://connectrpc.com/docs/protocol#streaming-request */
 const HEAD_BYTES = 5;
@@ -26,7 +26,7 @@ export class EnvelopeReader {
     while (bytes.length - at >= HEAD_BYTES) {
       const length = bytes.readUInt32BE(at + 1);
       if (length > this.maxBytes) {
-        throw new ConnectError(`a message of ${length} bytes: at most ${this.maxBytes}`, Code.ResourceExhausted);
+        throw tooLarge(this.maxBytes);
       }
       const end = at + HEAD_BYTES + length;
       if (end > bytes.length) break;

@@ -1,16 +1,18 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
-import { type DescMessage, type MessageShape, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { type DescMessage, toBinary } from '@bufbuild/protobuf';
 import { Code, ConnectError, createContextValues } from '@connectrpc/connect';
 import { compressionNegotiate } from '@connectrpc/connect/protocol';
 import { codeToHttpStatus, codeToString, errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
 import type { Clock } from '../../runtime/clock.js';
 import { type AnswerOnce, type UnaryMethod, inTime } from './answer-binder.js';
 import { setReservations } from './answer-headers.js';
+import { readBinary } from './read-message.js';
 import { RPC_CALL, type RpcCall } from './rpc-call.js';
 import type { RpcCalls } from './rpc-calls.js';
 import { COMPRESSIONS, COMPRESS_FROM_BYTES } from './rpc-compression.js';
 import type { GatedCall } from './rpc-gate.js';
+import { tooLarge } from './too-large.js';
 
 export interface LeanUnaryOptions {
   readonly calls: RpcCalls;
@@ -95,7 +97,7 @@ export class LeanUnaryHandler {
     const timer = timeoutMs === undefined ? undefined : clock.after(timeoutMs, late, { unref: true });
     try {
       await admit({ method, values: createContextValues().set(RPC_CALL, call) });
-      const message = parse(method.input, await readBody(request, maxBytes));
+      const message = readBinary(method.input, await readBody(request, maxBytes));
       const left = (): number | undefined => timeoutMs && timeoutMs - (clock.monotonic() - beganAt);
       const context = { signal: end.signal, timeoutMs: left };
       const answered = await calls.unary(call, context, (caller) => inTime(caller, answer(caller, message)));
@@ -156,16 +158,4 @@ function readBody(request: IncomingMessage, maxBytes: number): Promise<Uint8Arra
     if (source.readableEnded) end();
     else if (source.destroyed) gone();
   });
-}
-
-function tooLarge(maxBytes: number): ConnectError {
-  return new ConnectError(`the message has more than ${maxBytes} bytes`, Code.ResourceExhausted);
-}
-
-function parse<I extends DescMessage>(input: I, bytes: Uint8Array): MessageShape<I> {
-  try {
-    return fromBinary(input, bytes);
-  } catch (error) {
-    throw new ConnectError(`parse binary: ${ConnectError.from(error).rawMessage}`, Code.InvalidArgument);
-  }
 }

@@ -8,7 +8,6 @@ import type { UniversalServerRequest, UniversalServerResponse } from '@connectrp
  */
 const PROTOCOL_HEADERS = [
   'content-type',
-  'content-length',
   'content-encoding',
   'accept-encoding',
   'connect-protocol-version',
@@ -22,13 +21,19 @@ const PROTOCOL_HEADERS = [
   'te',
 ] as const;
 
-/** The request in the form that Connect's handlers take. */
+/** A request in the form that Connect's handlers take, and how long it says that it is. */
+export interface RpcExchange extends UniversalServerRequest {
+  readonly body: AsyncIterable<Uint8Array>;
+  readonly contentLength: number;
+}
+
+/** Without its length: what is too long is refused in our words. */
 export function readExchange(
   request: IncomingMessage,
   response: ServerResponse,
   path: string,
   contextValues: ContextValues,
-): UniversalServerRequest {
+): RpcExchange {
   const gone = new AbortController();
   response.once('close', () => {
     if (!response.writableEnded) gone.abort(new ConnectError('the client is gone', Code.Canceled));
@@ -41,6 +46,7 @@ export function readExchange(
     header: protocolHeaders(request.headers),
     // A message that is too large is answered, so the connection has to survive that it is not read to its end.
     body: request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>,
+    contentLength: Number(request.headers['content-length'] ?? 0),
     signal: gone.signal,
     contextValues,
   };

@@ -11,6 +11,7 @@ import { Health } from '../gen/grpc/health/v1/health_pb.js';
 import { ServerReflection } from '../gen/grpc/reflection/v1/reflection_pb.js';
 import { ServerReflection as ServerReflectionAlpha } from '../gen/grpc/reflection/v1alpha/reflection_pb.js';
 import { AnswerBinder } from './answer-binder.js';
+import { isJsonType } from './checked-body.js';
 import { DescriptorIndex } from './descriptor-index.js';
 import { bindHealth } from './health-answers.js';
 import { bindReflection } from './reflection-answers.js';
@@ -29,8 +30,6 @@ export const FLOWWATCH_SERVICES = [
   GatewayService,
 ] as const;
 export const ALL_SERVICES = [...FLOWWATCH_SERVICES, Health, ServerReflection, ServerReflectionAlpha] as const;
-
-const JSON_TYPE = /^application\/(?:json|connect\+json|grpc\+json|grpc-web\+json)\b/i;
 
 /** Handlers by path. */
 export class RpcHandlers {
@@ -67,7 +66,7 @@ export class RpcHandlers {
 
   find(path: string, contentType: string | undefined): UniversalHandler | undefined {
     const undecoded = this.undecoded.get(path);
-    return undecoded && !JSON_TYPE.test(contentType ?? '') ? undecoded : this.decoded.get(path);
+    return undecoded && !isJsonType(contentType) ? undecoded : this.decoded.get(path);
   }
 }
 

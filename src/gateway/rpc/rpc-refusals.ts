@@ -1,6 +1,5 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { Code } from '@connectrpc/connect';
-import type { UniversalServerResponse } from '@connectrpc/connect/protocol';
 
 export interface RpcRefusal {
   /** In Connect's words. */
@@ -49,22 +48,4 @@ export function refuse(
   if (status === 505) head['Connection'] = 'close';
   response.writeHead(status, head).end(JSON.stringify(refusal));
   return refusal;
-}
-
-/**
- * Connect's handlers call a message that they cannot decode `internal`, as gRPC wants it. Over Connect a 500 would say that
- * the fault is ours.
- */
-export function badInputOf(answer: UniversalServerResponse): UniversalServerResponse {
-  if (answer.status !== 500 || answer.body === undefined) return answer;
-  const header = new Headers(answer.header);
-  header.delete('content-length');
-  return { ...answer, status: 400, header, body: asInvalidArgument(answer.body) };
-}
-
-async function* asInvalidArgument(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  for await (const json of body) {
-    const { message } = JSON.parse(Buffer.from(json).toString()) as { readonly message?: string };
-    yield Buffer.from(JSON.stringify({ code: 'invalid_argument', message }));
-  }
 }

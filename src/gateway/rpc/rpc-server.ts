@@ -14,6 +14,8 @@ import { RANDOM, type Random } from '../../runtime/random.js';
 import type { Runnable } from '../../runtime/runnable.js';
 import { GATEWAY_PATH_HEADER } from '../connections/subsystem-connection.js';
 import { type GatewayConfig, gatewayConfig } from '../gateway.config.js';
+import { checkedBody } from './checked-body.js';
+import { JSON_OPTIONS } from './read-message.js';
 import { RegisterHandler } from './register-handler.js';
 import { LeanUnaryHandler } from './lean-unary-handler.js';
 import { accessOf } from './rpc-access.js';
@@ -26,12 +28,11 @@ import { sendHeadEarly } from './early-head.js';
 import { readExchange, writeExchange } from './rpc-exchange.js';
 import { type GatedCall, RpcGate } from './rpc-gate.js';
 import { RpcHandlers } from './rpc-handlers.js';
-import { badInputOf, refuse } from './rpc-refusals.js';
+import { refuse } from './rpc-refusals.js';
 import { undecodedReads } from './undecoded-methods.js';
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 const PREFIXES = ['/flowwatch.v1.', '/grpc.'];
-const JSON_OPTIONS = { ignoreUnknownFields: true };
 
 /** FlowWatch's services over Connect, gRPC and gRPC-Web, on the service's one port. */
 @Injectable()
@@ -171,12 +172,14 @@ export class RpcServer implements Runnable {
       }
       sendHeadEarly(call, response, more, this.clock);
       const values = createContextValues().set(RPC_CALL, call);
-      const answer = await handler(readExchange(request, response, request.url ?? '', values));
+      const exchange = readExchange(request, response, request.url ?? '', values);
+      const body = checkedBody(exchange, call, { input: handler.method.input, maxBytes: this.config.maxMessageBytes });
+      const answer = await handler({ ...exchange, body });
       if (answer.body === undefined && answer.status >= 400) {
         const refusal = refuse(answer.status, request, response, more);
         call.code ??= refusal.code;
         this.log.log({ message: 'an RPC was refused', path, reason: refusal.message });
-      } else await writeExchange(call.code === undefined ? badInputOf(answer) : answer, response, more);
+      } else await writeExchange(answer, response, more);
     } catch (error) {
       // Whatever an answer throws has become its end by now; what comes out here is ours, or a client that is gone.
       if (!response.destroyed) this.log.error({ message: 'an RPC could not be answered', path: call.requestId, error });
