@@ -7,12 +7,12 @@ import type { Random } from '../runtime/random.js';
 import type { Runnable } from '../runtime/runnable.js';
 import { StopReason } from '../runtime/stop-reason.js';
 import type { ControllerMetrics } from './controller-metrics.js';
-import type { ControllerRecord, RoundResult } from './controller-record.js';
+import type { ControllerRecord } from './controller-record.js';
 import type { ControllerRecordsRepository } from './controller-records.repository.js';
 import type { ControllersConfig } from './controllers.config.js';
-import { errorText } from './error-text.js';
 import { type RoundOutcome, runRound, timeoutOf } from './reconcile-round.js';
 import type { Reconciler } from './reconciler.js';
+import { RoundReports, resultOf } from './round-reports.js';
 
 /** Of the period, to either side. */
 const JITTER = 0.1;
@@ -37,6 +37,7 @@ export interface ReconcileLoopOptions {
 export class ReconcileLoop implements Runnable {
   private readonly log = new Logger(ReconcileLoop.name);
   private readonly retry: Backoff;
+  private readonly reports: RoundReports;
   private running:
     { readonly stopping: AbortController; readonly cut: AbortController; readonly loop: Promise<void> } | undefined;
   private hanging: Promise<void> | undefined;
@@ -45,6 +46,7 @@ export class ReconcileLoop implements Runnable {
 
   constructor(private readonly options: ReconcileLoopOptions) {
     this.retry = new Backoff({ baseMs: FIRST_RETRY_MS, maxMs: MAX_STORE_RETRY_MS }, options.random);
+    this.reports = new RoundReports(this.name, options);
     options.metrics.setControllerRunning(this.name, false);
   }
 
@@ -168,10 +170,10 @@ export class ReconcileLoop implements Runnable {
       if (!lease.signal.aborted) await records.abandon(this.name, lease, roundId);
       return null;
     }
-    this.measure(outcome);
+    this.reports.measure(outcome);
     const failures = outcome.kind === 'failure' ? begun.consecutiveErrors + 1 : 0;
     const nextInMs = this.delayAfter(failures);
-    this.report(outcome, lease, failures, nextInMs);
+    this.reports.report(outcome, lease, failures, nextInMs);
     lease.assertHeld();
     const finished = await records.finish(this.name, lease, roundId, resultOf(outcome, nextInMs));
     return finished && nextInMs;
@@ -184,40 +186,6 @@ export class ReconcileLoop implements Runnable {
     if (failures === 0) return Math.round(jittered);
     const backoffMs = FIRST_RETRY_MS * 2 ** Math.min(failures - 1, 30) * (1 + JITTER * random.float());
     return Math.round(Math.min(backoffMs, jittered));
-  }
-
-  private measure(outcome: Exclude<RoundOutcome, { kind: 'cut' }>): void {
-    const { metrics, clock } = this.options;
-    if (outcome.kind === 'failure') {
-      metrics.recordReconcile(this.name, 0, outcome.durationMs, outcome.error);
-      metrics.incrementReconcileErrors(this.name);
-      return;
-    }
-    metrics.recordReconcile(this.name, outcome.result.processed, outcome.durationMs);
-    metrics.setLastReconcileTime(this.name, new Date(clock.now()));
-  }
-
-  private report(
-    outcome: Exclude<RoundOutcome, { kind: 'cut' }>,
-    { epoch }: HeldLease,
-    consecutiveErrors: number,
-    nextInMs: number,
-  ): void {
-    const { durationMs } = outcome;
-    const { processed, changed } = outcome.kind === 'success' ? outcome.result : { processed: 0, changed: 0 };
-    const line = { controller: this.name, epoch, durationMs, nextInMs };
-    if (outcome.kind === 'failure') {
-      this.log.warn({ message: 'a round failed', ...line, consecutiveErrors, error: outcome.error });
-    } else if (changed > 0) {
-      this.log.log({ message: 'a round changed something', ...line, processed, changed, ...outcome.result.detail });
-    } else {
-      this.log.debug({ message: 'a round found nothing to change', ...line, processed });
-    }
-    this.options.bus.publish(
-      'controller.reconciled',
-      { name: this.name, epoch, outcome: outcome.kind, processed, changed, durationMs, consecutiveErrors },
-      { coalesceKey: this.name },
-    );
   }
 
   private watchHanging({ hanging }: RoundOutcome): void {
@@ -245,11 +213,4 @@ export class ReconcileLoop implements Runnable {
     await this.options.clock.sleep(ms, AbortSignal.any([until, this.wakeUp.signal])).catch(() => undefined);
     if (this.wakeUp.signal.aborted) this.wakeUp = new AbortController();
   }
-}
-
-function resultOf(outcome: Exclude<RoundOutcome, { kind: 'cut' }>, nextInMs: number): RoundResult {
-  const { durationMs } = outcome;
-  if (outcome.kind === 'failure') return { durationMs, nextInMs, error: errorText(outcome.error) };
-  const { processed, changed, detail } = outcome.result;
-  return { durationMs, nextInMs, processed, changed, ...(detail ? { detail } : {}) };
 }

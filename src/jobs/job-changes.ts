@@ -3,8 +3,9 @@ import { SERVER_TIME, type ServerTime } from '../database/index.js';
 import { HISTORY_LENGTH, type ReleaseReason } from './job.js';
 import { HELD_STATES, type JobEvent, type JobState } from './job-state.js';
 import { type JobsConfig, jobsConfig } from './jobs.config.js';
+import { LeaseTimes } from './lease-times.js';
+import { type Expression, cond, literal, plus } from './update-expressions.js';
 
-type Expression = unknown;
 type Fields = Record<string, Expression>;
 /** A pipeline for an update. Its condition is the caller's filter: `statesBefore(event)`, and the lease where there is one. */
 export type Change = Array<Record<string, Fields | string>>;
@@ -17,13 +18,6 @@ export interface ClaimMarks {
 
 const REMOVE = '$$REMOVE';
 const IS_HELD = { $in: ['$state', [...HELD_STATES]] };
-/** Doubles up to this many times. */
-const MAX_DOUBLINGS = 40;
-
-/** User's text as a value: `$…` would be read as a field. */
-const literal = (value: unknown): Expression => ({ $literal: value });
-const plus = (a: Expression, b: Expression): Expression => ({ $add: [a, b] });
-const cond = (test: Expression, yes: Expression, no: Expression): Expression => ({ $cond: [test, yes, no] });
 
 /**
  * What each event of the transition table writes. Every time in it is the server's, read inside of the command; every
@@ -31,10 +25,14 @@ const cond = (test: Expression, yes: Expression, no: Expression): Expression => 
  */
 @Injectable()
 export class JobChanges {
+  private readonly times: LeaseTimes;
+
   constructor(
     @Inject(SERVER_TIME) private readonly time: ServerTime,
     @Inject(jobsConfig.token) private readonly config: JobsConfig,
-  ) {}
+  ) {
+    this.times = new LeaseTimes(time, config);
+  }
 
   due(state: JobState, by: string): Change {
     return this.change('due', by, { state, runAt: REMOVE, waitingSince: this.time.now });
@@ -83,7 +81,7 @@ export class JobChanges {
         $set: {
           'lease.hash': literal(hash),
           'lease.renewedAt': now,
-          'lease.expiresAt': this.leaseEnd('$lease.touchedAt', '$state'),
+          'lease.expiresAt': this.times.leaseEnd('$lease.touchedAt', '$state'),
           epoch: plus('$epoch', 1),
         },
       },
@@ -95,7 +93,7 @@ export class JobChanges {
     const deadline = cond({ $gt: ['$timeoutMs', null] }, plus(now, '$timeoutMs'), REMOVE);
     return [
       { $set: { 'lease.touchedAt': now, 'lease.renewedAt': now, 'lease.deadlineAt': deadline } },
-      { $set: { 'lease.expiresAt': this.leaseEnd(now, 'running') } },
+      { $set: { 'lease.expiresAt': this.times.leaseEnd(now, 'running') } },
       ...this.change('start', by, { state: 'running', startedAt: now }),
     ];
   }
@@ -105,7 +103,7 @@ export class JobChanges {
     const fields = {
       'lease.touchedAt': now,
       'lease.renewedAt': now,
-      'lease.expiresAt': this.leaseEnd(now, '$state'),
+      'lease.expiresAt': this.times.leaseEnd(now, '$state'),
       progress: { percent, message: literal(message), at: now },
     };
     // Told a hundred times by some jobs: the history keeps what changes the state.
@@ -114,7 +112,7 @@ export class JobChanges {
 
   /** A heartbeat: makes the lease longer, but never beyond what the job is allowed without progress. */
   renew(): Change {
-    const end = this.leaseEnd('$lease.touchedAt', '$state');
+    const end = this.times.leaseEnd('$lease.touchedAt', '$state');
     return [{ $set: { 'lease.renewedAt': this.time.now, 'lease.expiresAt': end } }];
   }
 
@@ -135,7 +133,7 @@ export class JobChanges {
    * no sign that the job is at fault: it is tried again without a delay.
    */
   release(by: string, reason: ReleaseReason | null): Change {
-    const why = reason ?? this.whyOver();
+    const why = reason ?? this.times.whyOver();
     const count = { $toString: '$attempts' };
     const exhausted = [
       '{"code":"retries_exhausted","message":"attempt ',
@@ -201,43 +199,12 @@ export class JobChanges {
         ...this.leaveAgent(),
         ...(next === 'queued'
           ? this.stayInQueue(isAgain)
-          : { runAt: cond(isAgain, plus(now, this.backoff()), REMOVE) }),
+          : { runAt: cond(isAgain, plus(now, this.times.backoff()), REMOVE) }),
         ...ended,
         ...fields,
       }),
       { $unset: 'outcome' },
     ];
-  }
-
-  /** base × 2^(attempts − 1), at most the longest, less up to a half by the job's own jitter. */
-  private backoff(): Expression {
-    const { retryBaseMs, retryMaxMs } = this.config;
-    const delays = [retryBaseMs];
-    while ((delays.at(-1) ?? 0) < retryMaxMs && delays.length < MAX_DOUBLINGS) delays.push((delays.at(-1) ?? 0) * 2);
-    const capped = delays.map((delay) => Math.min(delay, retryMaxMs));
-    const index = { $min: [{ $subtract: ['$attempts', 1] }, capped.length - 1] };
-    const share = { $subtract: [1, { $divide: ['$jitter', 2] }] };
-    return { $multiply: [{ $arrayElemAt: [literal(capped), index] }, share] };
-  }
-
-  private leaseEnd(touchedAt: Expression, state: Expression): Expression {
-    const { now } = this.time;
-    const { leaseMs, stuckMs, pickupMs } = this.config;
-    const renewed = plus(now, leaseMs);
-    const isToStart = { $and: [{ $eq: ['$pool', 'tenant'] }, { $eq: [state, 'claimed'] }] };
-    const pickup = cond(isToStart, plus('$lease.claimedAt', pickupMs), renewed);
-    return { $min: [renewed, plus(touchedAt, stuckMs), { $ifNull: ['$lease.deadlineAt', renewed] }, pickup] };
-  }
-
-  private whyOver(): Expression {
-    const { now } = this.time;
-    const { stuckMs, pickupMs } = this.config;
-    const isToStart = { $and: [{ $eq: ['$pool', 'tenant'] }, { $eq: ['$state', 'claimed'] }] };
-    const isLate = (end: Expression): Expression => ({ $lte: [end, now] });
-    const stuckOrLost = cond(isLate(plus('$lease.touchedAt', stuckMs)), 'stuck', 'lease_expired');
-    const notPickedUp = { $and: [isToStart, isLate(plus('$lease.claimedAt', pickupMs))] };
-    const deadline = { $ifNull: ['$lease.deadlineAt', plus(now, 1)] };
-    return cond(isLate(deadline), 'timeout', cond(notPickedUp, 'not_picked_up', stuckOrLost));
   }
 
   private ended(): Fields {
