@@ -18,6 +18,8 @@ export const HOSTILE_ANSWERS = [
   'big-header',
   /** Half of the answer, then the connection breaks. */
   'cut-within',
+  /** Something that can be read, then the stream is reset without an error (HTTP/1.1: the connection breaks). */
+  'cut-quietly',
   /** The connection breaks when the request is there. */
   'cut',
   'hang',
@@ -37,6 +39,8 @@ export const HOSTILE_ANSWERS = [
 export type HostileAnswer = (typeof HOSTILE_ANSWERS)[number];
 
 const CHUNK = Buffer.alloc(64 * 1024, 0x0a);
+/** A GetRunResponse with a run of the id `a`. */
+const RUN_A = Buffer.from([0x0a, 0x03, 0x0a, 0x01, 0x61]);
 const REDIRECT = { location: 'http://169.254.169.254/latest/meta-data/' };
 const PROTO = { 'content-type': 'application/proto' };
 const CONNECT = { 'content-type': 'application/connect+proto' };
@@ -122,6 +126,10 @@ export class HostileSubsystem {
         begin(response, 200, 'stream' in request ? PROTO : { ...PROTO, 'content-length': 100_000 });
         write(response, CHUNK.subarray(0, 1_000));
         return void setImmediate(() => this.cut());
+      case 'cut-quietly':
+        if (!('stream' in request)) return this.cut();
+        begin(response, 200, PROTO);
+        return void request.stream.write(RUN_A, () => request.stream.destroy());
       case 'cut':
         return this.cut();
       case 'refuse':

@@ -23,6 +23,7 @@ const READS: readonly (readonly [HostileAnswer, Code])[] = [
   ['compressed', Code.Internal],
   ['big-header', Code.Unavailable],
   ['cut-within', Code.Unavailable],
+  ['cut-quietly', Code.Unavailable],
   ['cut', Code.Unavailable],
 ];
 

@@ -100,6 +100,7 @@ export class Http2Link implements Link {
     return new Promise((resolve, reject) => {
       const collector = new BodyCollector(maxBytes);
       let head: WireHead | undefined;
+      let hasEnded = false;
       const stream = this.request(request, scope);
       const fail = (reason: Error): void => {
         reject(reason);
@@ -114,8 +115,10 @@ export class Http2Link implements Link {
         const failure = collector.add(chunk);
         if (failure) fail(failure);
       });
+      // Of a stream that was reset without an error the end comes too, but only when it is closed.
+      stream.once('end', () => (hasEnded = !stream.closed));
       stream.once('close', () => {
-        if (head && isWhole(stream)) resolve({ ...head, body: collector.body });
+        if (head && hasEnded && isWhole(stream)) resolve({ ...head, body: collector.body });
         else reject(this.failureOf(stream));
       });
       scope.onEnd(fail);
