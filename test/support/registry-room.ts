@@ -30,6 +30,7 @@ import { FakeSubsystemConnection } from './fake-subsystem-connection.js';
 export class FakeEndpoints implements SubsystemConnections {
   readonly open_: OpenSubsystemConnection[] = [];
   private readonly listening = new Map<string, FakeSubsystemConnection>();
+  private readonly refusing = new Set<string>();
 
   constructor(private readonly clock: FakeClock) {}
 
@@ -53,6 +54,11 @@ export class FakeEndpoints implements SubsystemConnections {
     this.listening.delete(endpoint);
   }
 
+  /** Whoever calls next finds nobody, and only that one. */
+  refuseOnce(endpoint: string): void {
+    this.refusing.add(endpoint);
+  }
+
   /** Connections that were opened and not closed. */
   get openCount(): number {
     return this.open_.length;
@@ -66,7 +72,7 @@ export class FakeEndpoints implements SubsystemConnections {
     const target = (): FakeSubsystemConnection => {
       for (const endpoint of endpoints()) {
         const found = this.listening.get(endpoint);
-        if (found) return found;
+        if (found && !this.refusing.delete(endpoint)) return found;
         onUnreachable(endpoint);
       }
       throw nobodyListens();
