@@ -10,7 +10,8 @@ export const LINGER_MS = 1_000;
  */
 export function endWhenAnswered(stream: ServerHttp2Stream, clock: Clock): void {
   stream.once('finish', () => {
-    if (stream.destroyed || stream.state.remoteClose === 1) return;
+    // What was read to its end need not be asked after: the state of a stream is dear.
+    if (stream.destroyed || stream.readableEnded || stream.state.remoteClose === 1) return;
     let timer: Timer | undefined;
     const look = (): void => {
       if (stream.destroyed) return;
