@@ -114,13 +114,34 @@ describe('a subsystem that registers itself', () => {
     await register('early', endpoint);
     const { body } = await eventually(
       () => find('early'),
-      ({ body: { instances } }) => instances?.[0]?.failure === 'unavailable',
+      ({ body: { instances } }) => instances?.[0]?.failure === 'refused',
       5_000,
     );
     expect(body.state).toBe('connecting');
     const subsystem = await new FlowWatchSubsystem({ id: 'early', port }).start();
     disposals.push(() => subsystem.stop());
     await untilState('early', 'connected');
+  });
+
+  it('is left out while its port is dead and its stream lives, and taken back', async () => {
+    const subsystem = await startSubsystem('portless');
+    const { endpoint, port } = subsystem;
+    const { events } = await register('portless', endpoint);
+    await untilState('portless', 'connected');
+    await subsystem.stop();
+    const askUntil = (state: string): Promise<unknown> =>
+      eventually(
+        async () => (await api.call('GET', '/gateway/runs'), find('portless')),
+        ({ body }) => body.state === state,
+        20_000,
+      );
+    await askUntil('connecting');
+    expect((await find('portless')).body.instances).toMatchObject([{ state: 'connecting', failure: 'refused' }]);
+    const again = await new FlowWatchSubsystem({ id: 'portless', port }).start();
+    disposals.push(() => again.stop());
+    await askUntil('connected');
+    expect((await find('portless')).body.instances).toMatchObject([{ state: 'connected', failure: null }]);
+    expect(events).toEqual([{ kind: 'registered', heartbeatMs: 400 }]);
   });
 
   it('is connected all through a rolling restart of its two replicas', async () => {
