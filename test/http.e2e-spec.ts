@@ -50,6 +50,8 @@ describe('the HTTP API', () => {
 
   it.each([
     ['broken JSON', '/workflows', '{"name":', 'the body is not valid JSON'],
+    ['null', '/workflows', 'null', 'the body is JSON, but neither an object nor a list'],
+    ['a lone text', '/workflows', '"x"', 'the body is JSON, but neither an object nor a list'],
     ['a body that is too large', '/workflows', `"${'x'.repeat(1_100_000)}"`, 'the body is larger than 1 MiB'],
     ['a job that is too large', '/jobs', `"${'x'.repeat(2_200_000)}"`, 'the body is larger than 2 MiB'],
     [

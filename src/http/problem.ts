@@ -75,10 +75,24 @@ function limitOf(error: StatusCarrier): string {
 
 function bodyProblem(error: StatusCarrier): string {
   const type = fieldOf(error, 'type');
-  if (type === 'entity.parse.failed') return 'the body is not valid JSON';
+  if (type === 'entity.parse.failed') {
+    const isValid = isJson(fieldOf(error, 'body'));
+    return isValid ? 'the body is JSON, but neither an object nor a list' : 'the body is not valid JSON';
+  }
   if (type === 'request.aborted') return 'the body ended before its time';
   if (error instanceof Error && error.cause instanceof URIError) {
     return 'the path is not valid: a percent sign is followed by what is not UTF-8';
   }
   return 'the request cannot be read';
+}
+
+/** The parser calls a lone value of JSON, like `null`, malformed too. */
+function isJson(text: unknown): boolean {
+  try {
+    JSON.parse(String(text));
+    return true;
+  } catch (error) {
+    if (error instanceof SyntaxError) return false;
+    throw error;
+  }
 }

@@ -6,6 +6,7 @@ import type {
   GetStepHeatmapResponse,
   GetThroughputResponse,
 } from '../gen/flowwatch/v1/analytics_service_pb.js';
+import { MAX_GRANULARITY_LENGTH } from '../routing/limits.js';
 import { told } from './answer-view.js';
 import { idQuery } from './gateway-query.js';
 import { checkRange, millisecondsOf, millisecondsSchema, rangeQuery, timeOf, timeSchema } from './wire-values.js';
@@ -17,7 +18,7 @@ export const GatewayAnalyticsQuery = z
     workflowId,
     subsystemId: idQuery.optional().meta({ description: 'A subsystem, or a business domain that runs name.' }),
     ...rangeQuery,
-    granularity: z.string().min(1).max(64).optional().meta({
+    granularity: z.string().min(1).max(MAX_GRANULARITY_LENGTH).optional().meta({
       description: 'Of the buckets, as the subsystems understand it.',
       example: '1h',
     }),

@@ -49,6 +49,7 @@ describe('the problem of an answer', () => {
   it('names wrong fields as the routes do', () => {
     const description = 'is wrong';
     const fields = ['pagination.limit', 'run_id', 'run_ids[3]', 'step_name', 'order_by', 'limit'];
+    fields.push('filter.time_range.to', 'filter.workflow_ids[1]', 'filter.workflow_id', 'filter.statuses');
     const problem = problemOfAnswer(invalidArgument(...fields.map((field) => ({ field, description }))), true);
     expect(problem.code).toBe('request.invalid');
     expect(problem.errors.map(({ path }) => path)).toEqual([
@@ -58,6 +59,10 @@ describe('the problem of an answer', () => {
       'stepName',
       'orderBy',
       'limit',
+      'to',
+      'workflowId[1]',
+      'workflowId',
+      'status',
     ]);
     expect(problem.errors[0]?.message).toBe(description);
   });

@@ -38,12 +38,24 @@ function invalid(error: ConnectError): AppError {
   return AppError.invalid(errors.length > 0 ? errors : [{ path: '', message: error.rawMessage }]);
 }
 
+/** What routes call otherwise than the messages do. */
+const REST_NAMES: Readonly<Record<string, string>> = {
+  workflowIds: 'workflowId',
+  subsystemIds: 'subsystemId',
+  statuses: 'status',
+  levels: 'level',
+  metadataMatch: 'metadata',
+};
+
+const IN_PATH: ReadonlySet<string> = new Set(['run_id', 'workflow_id', 'trace_id']);
+
 /** A field of a message as the route calls it: `pagination.limit` is `limit`, and what the path names is `id`. */
 function restPath(field: string): string {
   const path = field
-    .replace(/^(?:pagination|filter|time_range)\./, '')
+    .replace(/^(?:(?:pagination|filter|time_range)\.)+/, '')
     .replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
-  return path === 'runId' || path === 'workflowId' || path === 'traceId' ? 'id' : path;
+  if (IN_PATH.has(field)) return 'id';
+  return path.replace(/^\w+/, (name) => REST_NAMES[name] ?? name);
 }
 
 /** Turns errors of the engine into problems; inside of what tells the audit log, which names their codes. */

@@ -1,8 +1,12 @@
 import { z } from 'zod';
-import { MAX_ID_LENGTH } from '../routing/limits.js';
+import { MAX_CURSOR_LENGTH, MAX_FILTER_VALUES, MAX_ID_LENGTH } from '../routing/limits.js';
 
 /** Whatever stands in the path, decoded once: what is no id names nothing. */
 export const pathId = z.string();
+
+const noFields = z.strictObject({}).meta({ id: 'NoFields', description: 'There is nothing to say.', example: {} });
+/** Body of what takes none: it may be left out, and a field in it is refused, not ignored. */
+export const noBody = noFields.optional();
 
 export const idQuery = z.string().min(1).max(MAX_ID_LENGTH);
 
@@ -15,11 +19,11 @@ export const gatewayPageQuery = {
     .max(200)
     .default(50)
     .meta({ description: 'How many items at most, 1 to 200.', example: 50 }),
-  cursor: z.string().min(1).max(65_536).optional().meta({ description: '`nextCursor` of the page before.' }),
+  cursor: z.string().min(1).max(MAX_CURSOR_LENGTH).optional().meta({ description: '`nextCursor` of the page before.' }),
 };
 
 /** A query parameter that may be repeated. */
-export const repeated = <T extends z.ZodType>(item: T, most = 100) =>
+export const repeated = <T extends z.ZodType>(item: T, most: number = MAX_FILTER_VALUES) =>
   z
     .union([item.transform((one) => [one]), z.array(item).max(most)])
     .optional()

@@ -21,7 +21,7 @@ import { RunAnswers } from '../runs/run-answers.js';
 import { toldBy } from './answer-view.js';
 import { GatewayCaller } from './gateway-caller.js';
 import { GatewayProblems } from './gateway-problems.js';
-import { pathId } from './gateway-query.js';
+import { noBody, pathId } from './gateway-query.js';
 import {
   CancelGatewayRuns,
   GatewayBulkAnswer,
@@ -74,10 +74,12 @@ export class RunCommandsController {
   @HttpCode(200)
   @Roles('operator')
   @ApiOperation({ summary: 'Run a run again' })
+  @ApiBody({ schema: { $ref: '#/components/schemas/NoFields' }, required: false })
   @ApiOkResponse({ standardSchema: GatewayRunCommand })
   async retry(
     @GatewayCaller() caller: Caller,
     @Param('id', { schema: pathId }) runId: string,
+    @Body({ schema: noBody }) _none: z.infer<typeof noBody>,
   ): Promise<GatewayRunCommand> {
     const answer = await this.runs.retryRun(caller, create(RetryRunRequestSchema, { runId }));
     return commandView(runId, answer, answer.value.newRunId);
@@ -116,10 +118,12 @@ export class RunCommandsController {
   @HttpCode(200)
   @Roles('operator')
   @ApiOperation({ summary: 'Pause a run' })
+  @ApiBody({ schema: { $ref: '#/components/schemas/NoFields' }, required: false })
   @ApiOkResponse({ standardSchema: GatewayRunCommand })
   async pause(
     @GatewayCaller() caller: Caller,
     @Param('id', { schema: pathId }) runId: string,
+    @Body({ schema: noBody }) _none: z.infer<typeof noBody>,
   ): Promise<GatewayRunCommand> {
     return commandView(runId, await this.runs.pauseRun(caller, create(PauseRunRequestSchema, { runId })));
   }
@@ -128,10 +132,12 @@ export class RunCommandsController {
   @HttpCode(200)
   @Roles('operator')
   @ApiOperation({ summary: 'Resume a paused run' })
+  @ApiBody({ schema: { $ref: '#/components/schemas/NoFields' }, required: false })
   @ApiOkResponse({ standardSchema: GatewayRunCommand })
   async resume(
     @GatewayCaller() caller: Caller,
     @Param('id', { schema: pathId }) runId: string,
+    @Body({ schema: noBody }) _none: z.infer<typeof noBody>,
   ): Promise<GatewayRunCommand> {
     return commandView(runId, await this.runs.resumeRun(caller, create(ResumeRunRequestSchema, { runId })));
   }

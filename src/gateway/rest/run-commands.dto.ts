@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { MAX_BULK_IDS } from '../routing/limits.js';
+import { MAX_BULK_IDS, MAX_REASON_LENGTH } from '../routing/limits.js';
 import { told } from './answer-view.js';
 import { idQuery } from './gateway-query.js';
 
-const reason = z.string().max(4_096).default('').meta({ description: 'Why, for those who read it later.' });
+const reason = z.string().max(MAX_REASON_LENGTH).default('').meta({ description: 'Why, for those who read it later.' });
 const stepName = idQuery.meta({ description: 'Name of a step of the run.' });
 const runIds = z.array(idQuery).min(1).max(MAX_BULK_IDS);
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { LogLevelSchema, RunStatusSchema } from '../gen/flowwatch/v1/types_pb.js';
+import { MAX_METADATA_PAIRS, MAX_METADATA_PAIR_LENGTH } from '../routing/limits.js';
 import { gatewayPageQuery, idQuery, repeated } from './gateway-query.js';
 import { checkRange, rangeQuery } from './wire-values.js';
 import { wordsOf } from './wire-words.js';
@@ -20,7 +21,7 @@ const ORDERS = Object.keys(RUN_ORDERS) as Array<keyof typeof RUN_ORDERS>;
 
 const metadataPair = z
   .string()
-  .max(2_048)
+  .max(MAX_METADATA_PAIR_LENGTH)
   .regex(/^[^=]+=/, 'expected `key=value`');
 
 export const ListGatewayRunsQuery = z
@@ -33,7 +34,7 @@ export const ListGatewayRunsQuery = z
     }),
     traceId: idQuery.optional(),
     foreignId: idQuery.optional(),
-    metadata: repeated(metadataPair, 64).meta({
+    metadata: repeated(metadataPair, MAX_METADATA_PAIRS).meta({
       description: '`key=value`. May be repeated: all of them must match.',
     }),
     ...rangeQuery,

@@ -6,6 +6,7 @@ import {
   type SearchResult,
 } from '../gen/flowwatch/v1/search_service_pb.js';
 import { RunStatusSchema } from '../gen/flowwatch/v1/types_pb.js';
+import { MAX_SEARCH_LENGTHS } from '../routing/limits.js';
 import { countedPageSchema, told } from './answer-view.js';
 import { gatewayPageQuery } from './gateway-query.js';
 import { owner } from './run-view.js';
@@ -15,7 +16,10 @@ import { wordOf, wordSchema, wordsOf } from './wire-words.js';
 export const GatewaySearchQuery = z
   .strictObject({
     ...gatewayPageQuery,
-    query: z.string().min(1).max(4_096).meta({ description: 'As the subsystems understand it.', example: 'timeout' }),
+    query: z
+      .string()
+      .max(MAX_SEARCH_LENGTHS.query)
+      .meta({ description: 'As the subsystems understand it.', example: 'timeout' }),
     scope: z.enum(wordsOf(SearchScopeSchema)).default('all'),
     ...rangeQuery,
   })
@@ -23,8 +27,12 @@ export const GatewaySearchQuery = z
 export type GatewaySearchQuery = z.infer<typeof GatewaySearchQuery>;
 
 export const GatewaySuggestQuery = z.strictObject({
-  field: z.string().min(1).max(256).meta({ description: 'Of which values are suggested.', example: 'workflow' }),
-  prefix: z.string().max(1_024).default(''),
+  field: z
+    .string()
+    .min(1)
+    .max(MAX_SEARCH_LENGTHS.field)
+    .meta({ description: 'Of which values are suggested.', example: 'workflow' }),
+  prefix: z.string().max(MAX_SEARCH_LENGTHS.prefix).default(''),
   limit: gatewayPageQuery.limit,
 });
 export type GatewaySuggestQuery = z.infer<typeof GatewaySuggestQuery>;

@@ -1,11 +1,19 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
-import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import {
+  ApiBody,
+  ApiCreatedResponse,
+  ApiNoContentResponse,
+  ApiOkResponse,
+  ApiOperation,
+  ApiTags,
+} from '@nestjs/swagger';
 import type { Response } from 'express';
 import { z } from 'zod';
 import { CurrentPrincipal, type Principal, Roles } from '../../auth/index.js';
 import { ApiProblems, Idempotent, type Page } from '../../http/index.js';
 import { SubsystemsService } from '../registry/subsystems.service.js';
 import type { SubsystemView } from '../registry/subsystem-view.js';
+import { noBody } from './gateway-query.js';
 import { ListSubsystemsQuery, RegisterSubsystem, SubsystemAnswer, SubsystemPage } from './subsystems.dto.js';
 
 /** Whatever stands in the path: what is no id names nothing. */
@@ -83,8 +91,13 @@ export class SubsystemsController {
     summary: 'Stop asking a FlowWatch subsystem',
     description: 'Until its next sign of life.',
   })
+  @ApiBody({ schema: { $ref: '#/components/schemas/NoFields' }, required: false })
   @ApiOkResponse({ standardSchema: SubsystemAnswer })
-  markStale(@CurrentPrincipal() principal: Principal, @Param('id', { schema: subsystemId }) id: string): SubsystemView {
+  markStale(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id', { schema: subsystemId }) id: string,
+    @Body({ schema: noBody }) _none: z.infer<typeof noBody>,
+  ): SubsystemView {
     return this.subsystems.markStale(principal, id);
   }
 }

@@ -2,9 +2,7 @@ import type { JsonValue } from '@bufbuild/protobuf';
 import { type Duration, type Timestamp, timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { z } from 'zod';
 import type { TimeRange } from '../gen/flowwatch/v1/types_pb.js';
-
-/** 9999-12-31T23:59:59Z: the last second that RFC 3339 can write. */
-const LAST_SECOND = 253_402_300_799n;
+import { FIRST_SECOND, LAST_SECOND } from '../routing/request-rules.js';
 
 /** RFC 3339 with milliseconds; null if it is not set. Go's zero time, which its engines give for none, is before 1970. */
 export function timeOf(time: Timestamp | undefined): string | null {
@@ -38,8 +36,12 @@ interface RangeQuery {
   readonly to?: string | undefined;
 }
 
-/** For `superRefine`: what ends before it begins is a mistake. */
+/** For `superRefine`: what ends before it begins is a mistake, and so is the year 0. */
 export function checkRange({ from, to }: RangeQuery, context: z.RefinementCtx): void {
+  for (const [path, time] of Object.entries({ from, to })) {
+    if (time === undefined || Date.parse(time) >= Number(FIRST_SECOND) * 1_000) continue;
+    context.addIssue({ code: 'custom', path: [path], message: 'must be a time from the year 1 to the year 9999' });
+  }
   if (from === undefined || to === undefined || Date.parse(from) <= Date.parse(to)) return;
   context.addIssue({ code: 'custom', path: ['to'], message: 'must not be before `from`' });
 }

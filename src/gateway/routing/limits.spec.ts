@@ -30,10 +30,10 @@ describe('the limits', () => {
     expect(wrongFields(() => requireId('', 'run_id'))).toEqual(['run_id']);
   });
 
-  it('of a bulk request are 100 ids, each of which is checked', () => {
+  it('of a bulk request are 1 to 100 ids, each of which is checked', () => {
     const ids = Array.from({ length: 101 }, (_, index) => `run-${index}`);
     expect(requireBulkIds(ids.slice(1), 'run_ids')).toHaveLength(100);
-    expect(wrongFields(() => requireBulkIds(ids, 'run_ids'))).toEqual(['run_ids']);
+    for (const wrong of [ids, []]) expect(wrongFields(() => requireBulkIds(wrong, 'run_ids'))).toEqual(['run_ids']);
     expect(wrongFields(() => requireBulkIds(['a', '', 'b', ''], 'run_ids'))).toEqual(['run_ids[1]', 'run_ids[3]']);
   });
 

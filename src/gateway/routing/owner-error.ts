@@ -17,9 +17,16 @@ export function ambiguousId(what: Owned, id: string, owners: readonly Subsystem[
 
 /** Nobody who could be asked has it: `unavailable` if somebody could not be asked, since that one may have it. */
 export function nobodyHas(what: Owned, id: string, failures: readonly SubsystemFailure[]): ConnectError {
-  if (failures.length === 0) return new ConnectError(`no subsystem has a ${what} ${id}`, Code.NotFound);
+  if (failures.length === 0) {
+    const nobody = what === 'subsystem' ? `there is no subsystem ${id}` : `no subsystem has a ${what} ${id}`;
+    return new ConnectError(nobody, Code.NotFound);
+  }
   const missing = failures.map(({ subsystemId, reason }) => `${subsystemId} (${reason})`).join(', ');
-  return new ConnectError(`no subsystem that answered has a ${what} ${id}; missing: ${missing}`, Code.Unavailable);
+  const nobody =
+    what === 'subsystem'
+      ? `no subsystem is called ${id}, nor a business domain of those that answered`
+      : `no subsystem that answered has a ${what} ${id}`;
+  return new ConnectError(`${nobody}; missing: ${missing}`, Code.Unavailable);
 }
 
 /** @throws ConnectError `unavailable`: what belongs to one subsystem is never asked of another. */

@@ -4,6 +4,7 @@ import { abortable } from '../../runtime/abortable.js';
 import type { Answer, Answers, Feed } from '../routing/answer.js';
 import type { Caller } from '../routing/caller.js';
 import { CommandedRuns } from '../routing/commanded-runs.js';
+import { requireWithinLimits } from '../routing/request-rules.js';
 import { setReservations } from './answer-headers.js';
 import { accessOf } from './rpc-access.js';
 import { callOf } from './rpc-call.js';
@@ -52,7 +53,7 @@ export class AnswerBinder {
     const handle = (request: MessageShape<I>, context: HandlerContext): Promise<MessageShape<O>> => {
       if (isChange) Object.assign(callOf(context), { request, commanded: new CommandedRuns() });
       return this.calls.once(context, async (caller) => {
-        const { value, failures, notes } = await inTime(caller, answer(caller, request));
+        const { value, failures, notes } = await inTime(caller, answer(caller, requireWithinLimits(request)));
         setReservations(context.responseHeader, { failures, notes });
         return value;
       });

@@ -5,6 +5,7 @@ import { Code, ConnectError, createContextValues } from '@connectrpc/connect';
 import { compressionNegotiate } from '@connectrpc/connect/protocol';
 import { codeToHttpStatus, codeToString, errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
 import type { Clock } from '../../runtime/clock.js';
+import { requireWithinLimits } from '../routing/request-rules.js';
 import { type AnswerOnce, type UnaryMethod, inTime } from './answer-binder.js';
 import { setReservations } from './answer-headers.js';
 import { readBinary } from './read-message.js';
@@ -100,7 +101,9 @@ export class LeanUnaryHandler {
       const message = readBinary(method.input, await readBody(request, maxBytes));
       const left = (): number | undefined => timeoutMs && timeoutMs - (clock.monotonic() - beganAt);
       const context = { signal: end.signal, timeoutMs: left };
-      const answered = await calls.unary(call, context, (caller) => inTime(caller, answer(caller, message)));
+      const answered = await calls.unary(call, context, (caller) =>
+        inTime(caller, answer(caller, requireWithinLimits(message))),
+      );
       setReservations({ set: (name, value) => void (head[name] = value) }, answered);
       return toBinary(method.output, answered.value);
     } finally {
