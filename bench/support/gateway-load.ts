@@ -1,5 +1,6 @@
 // Calls over 8 connections, one at a time on each. A line with a `Load` gives one with its `LoadResult`.
 import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Client, createClient } from '@connectrpc/connect';
 import { createConnectTransport } from '@connectrpc/connect-node';
 import { RunService } from './flowwatch-messages.ts';
@@ -12,6 +13,10 @@ export interface Load {
   readonly forMs: number;
   /** Asked for by GetRun. */
   readonly runIds: readonly string[];
+  /** Whose runs ListRuns lists; those of all if absent. */
+  readonly subsystemIds?: readonly string[];
+  /** Each connection makes a call so often, and what comes late is counted as slow; one after the other if absent. */
+  readonly everyMs?: number;
 }
 
 export interface LoadResult {
@@ -43,15 +48,18 @@ function clientsOf(origin: string, json: boolean): readonly RunClient[] {
   return made;
 }
 
-async function load({ origin, method, json, forMs, runIds }: Load): Promise<LoadResult> {
+async function load({ origin, method, json, forMs, runIds, subsystemIds = [], everyMs }: Load): Promise<LoadResult> {
   const took: number[] = [];
+  const request = { pagination: { limit: PAGE }, filter: { subsystemIds: [...subsystemIds] } };
   let runs = 0;
   const start = performance.now();
   const until = start + forMs;
   const caller = async (client: RunClient, index: number): Promise<void> => {
+    let due = start + ((everyMs ?? 0) * index) / CONNECTIONS;
     for (let i = index; performance.now() < until; i += CONNECTIONS) {
-      const sent = performance.now();
-      if (method === 'listRuns') runs = (await client.listRuns({ pagination: { limit: PAGE } })).runs.length;
+      const sent = await next(due, everyMs);
+      due += everyMs ?? 0;
+      if (method === 'listRuns') runs = (await client.listRuns(request)).runs.length;
       else runs = (await client.getRun({ runId: runIds[i % runIds.length] ?? '' })).run ? 1 : 0;
       took.push(performance.now() - sent);
     }
@@ -59,6 +67,16 @@ async function load({ origin, method, json, forMs, runIds }: Load): Promise<Load
   await Promise.all(clientsOf(origin, json).map(caller));
   const seconds = (performance.now() - start) / 1_000;
   return { requests: took.length, perSecond: took.length / seconds, p99Ms: quantile(took, 0.99), runs };
+}
+
+/** Since when the next call is on its way: from when it was due if the one before has made it late. */
+async function next(due: number, everyMs: number | undefined): Promise<number> {
+  const wait = due - performance.now();
+  if (everyMs === undefined || wait > 0) {
+    if (wait > 0) await delay(wait);
+    return performance.now();
+  }
+  return due;
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
