@@ -269,14 +269,14 @@ describe('bad input', () => {
 });
 
 const WIRES: ReadonlyArray<readonly [string, (baseUrl: string) => Transport]> = [
-  ['Connect, HTTP/1.1', (baseUrl) => createConnectTransport({ baseUrl, httpVersion: '1.1' })],
-  ['Connect, h2c', (baseUrl) => createConnectTransport({ baseUrl, httpVersion: '2' })],
+  ['Connect, HTTP/1.1', (baseUrl) => createConnectTransport({ baseUrl, httpVersion: '1.1', useBinaryFormat: false })],
+  ['Connect, h2c', (baseUrl) => createConnectTransport({ baseUrl, httpVersion: '2', useBinaryFormat: false })],
   ['gRPC', (baseUrl) => createGrpcTransport({ baseUrl, useBinaryFormat: false })],
   ['gRPC-Web, HTTP/1.1', (baseUrl) => createGrpcWebTransport({ baseUrl, httpVersion: '1.1', useBinaryFormat: false })],
   ['gRPC-Web, h2c', (baseUrl) => createGrpcWebTransport({ baseUrl, httpVersion: '2', useBinaryFormat: false })],
 ];
 
-describe.each(WIRES)('JSON over %s', (_name, transportTo) => {
+describe.each(WIRES)('JSON over %s', (name, transportTo) => {
   const told = async (call: Promise<unknown>) => {
     const error = await call.then(
       () => new ConnectError('it was taken', Code.Unknown),
@@ -330,6 +330,8 @@ describe.each(WIRES)('JSON over %s', (_name, transportTo) => {
       message: expect.stringMatching(/200000 .*CROWSNEST_GATEWAY_MAX_MESSAGE/),
     };
     expect(await told(listRuns({ orderBy: x(300_000) }))).toMatchObject(large);
+    // Over HTTP/1.1 the connection of a client that is still sending is closed, and it may see no more than that.
+    if (name.endsWith('HTTP/1.1')) return;
     expect(await told(watchRuns({ workflowIds: [x(300_000)] }))).toMatchObject(large);
   });
 });

@@ -39,7 +39,8 @@ interface RangeQuery {
 /** For `superRefine`: what ends before it begins is a mistake, and so is the year 0. */
 export function checkRange({ from, to }: RangeQuery, context: z.RefinementCtx): void {
   for (const [path, time] of Object.entries({ from, to })) {
-    if (time === undefined || Date.parse(time) >= Number(FIRST_SECOND) * 1_000) continue;
+    // What is no time has been told by now.
+    if (time === undefined || !(Date.parse(time) < Number(FIRST_SECOND) * 1_000)) continue;
     context.addIssue({ code: 'custom', path: [path], message: 'must be a time from the year 1 to the year 9999' });
   }
   if (from === undefined || to === undefined || Date.parse(from) <= Date.parse(to)) return;
