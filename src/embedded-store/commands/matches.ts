@@ -90,7 +90,9 @@ export function* updateMatches(
   const finding = isAtomic ? { check: limits.check, isSliceOver: () => false } : limits;
   while (!search.read(take, finding)) yield* pause();
   let left = found.size;
-  for (const rid of found) {
+  // When one of them fails, which ones were changed before it must not depend on the index that found them.
+  const inOrder = found.size > 1 ? [...found].sort((one, other) => one - other) : found;
+  for (const rid of inOrder) {
     const row = fresh.get(rid) ?? storedRow(search.collection, rid);
     if (row && (fresh.has(rid) || query.filter.test(row.doc()))) change(search.collection, row);
     if (--left > 0 && limits.isSliceOver()) yield* pause();
