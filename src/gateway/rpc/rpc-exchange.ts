@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Writable } from 'node:stream';
 import { Code, ConnectError, type ContextValues } from '@connectrpc/connect';
 import type { UniversalServerRequest, UniversalServerResponse } from '@connectrpc/connect/protocol';
 
@@ -38,6 +39,10 @@ export function readExchange(
   response.once('close', () => {
     if (!response.writableEnded) gone.abort(new ConnectError('the client is gone', Code.Canceled));
   });
+  // What is answered before its end is let through: over HTTP/1.1 nothing else would follow on the connection, and a
+  // client may read no answer before all is sent. Over HTTP/2 the response itself finishes only with its stream.
+  const written: Writable = (response as { stream?: Writable }).stream ?? response;
+  written.once('finish', () => request.resume());
   return {
     httpVersion: request.httpVersion,
     method: request.method ?? '',
