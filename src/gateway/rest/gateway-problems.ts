@@ -1,31 +1,15 @@
 import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor } from '@nestjs/common';
-import { Code, ConnectError } from '@connectrpc/connect';
+import { ConnectError } from '@connectrpc/connect';
 import type { Request } from 'express';
 import { type Observable, catchError, throwError } from 'rxjs';
 import { AppError, type FieldError } from '../../errors/app-error.js';
-import type { ErrorCode } from '../../errors/error-codes.js';
 import { BadRequestSchema } from '../gen/google/rpc/error_details_pb.js';
-import { AmbiguousId } from '../routing/owner-error.js';
-import { isUndecided } from '../runs/run-command-error.js';
-
-const CODES: Readonly<Partial<Record<Code, ErrorCode>>> = {
-  [Code.NotFound]: 'resource.not_found',
-  [Code.FailedPrecondition]: 'gateway.refused',
-  [Code.Aborted]: 'gateway.refused',
-  [Code.AlreadyExists]: 'gateway.refused',
-  [Code.PermissionDenied]: 'gateway.refused',
-  [Code.Unimplemented]: 'gateway.unimplemented',
-  [Code.Unavailable]: 'gateway.subsystem_unavailable',
-  [Code.DeadlineExceeded]: 'gateway.subsystem_timeout',
-};
+import { problemCodeOf } from '../runs/problem-code.js';
 
 /** The error of an answer as REST tells it. */
 export function problemOfAnswer(error: ConnectError, isMutation: boolean): AppError {
-  const { code, rawMessage, cause } = error;
-  if (code === Code.InvalidArgument || code === Code.OutOfRange) return invalid(error);
-  if (isMutation && isUndecided(error)) return new AppError('gateway.outcome_unknown', rawMessage, { cause: error });
-  if (cause instanceof AmbiguousId) return new AppError('gateway.ambiguous_id', rawMessage, { cause: error });
-  return new AppError(CODES[code] ?? 'gateway.subsystem_failed', rawMessage, { cause: error });
+  const code = problemCodeOf(error, isMutation);
+  return code === 'request.invalid' ? invalid(error) : new AppError(code, error.rawMessage, { cause: error });
 }
 
 function invalid(error: ConnectError): AppError {

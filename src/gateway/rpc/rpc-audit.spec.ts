@@ -37,7 +37,13 @@ describe('RpcAudit', () => {
       throw new ConnectError('whether it took effect is not known', Code.Unknown);
     };
     await runs.retryRun({ runId: 'r-4' }, as(OPERATOR)).catch(() => undefined);
-    await room.untilEnded(6);
+    await runs
+      .retryRun({ runId: 'r-5' }, { headers: { ...as(OPERATOR).headers, 'Idempotency-Key': 'a b' } })
+      .catch(() => undefined);
+    await runs
+      .getRun({ runId: 'r-6' }, { headers: { ...as(OPERATOR).headers, 'Idempotency-Key': 'a b' } })
+      .catch(() => undefined);
+    await room.untilEnded(8);
     for (const rpc of room.ended) audit.ended(rpc);
     expect(
       rows.map(({ actor, action, target, outcome, reason, detail }) => [
@@ -54,6 +60,7 @@ describe('RpcAudit', () => {
       [OPERATOR, 'run.bulk-retry', undefined, 'failure', undefined, { runs: ['a', 'b'], failed: 2 }],
       [VIEWER, 'run.cancel', 'r-2', 'failure', 'auth.forbidden', undefined],
       [OPERATOR, 'run.retry', 'r-4', 'failure', 'gateway.outcome_unknown', undefined],
+      [OPERATOR, 'run.retry', 'r-5', 'failure', 'request.invalid', undefined],
     ]);
     expect(rows[0]).toMatchObject({ tenantId: 'team-a', request: { route: '/flowwatch.v1.RunService/CancelRun' } });
   });

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { ConnectError } from '@connectrpc/connect';
 import { AuditLog } from '../../audit/index.js';
 import { AppError } from '../../errors/app-error.js';
-import { problemOfAnswer } from '../rest/gateway-problems.js';
+import { problemCodeOf } from '../runs/problem-code.js';
 import { runAuditSubjects } from '../runs/run-audit.js';
 import type { EndedRpc, RpcObserver } from './rpc-call.js';
 
@@ -52,5 +52,5 @@ function reasonOf(failure: unknown): string {
   // Connect could not make a message of what came, or not all of it came.
   if (failure === undefined) return 'request.malformed';
   if (failure instanceof AppError) return failure.code;
-  return failure instanceof ConnectError ? problemOfAnswer(failure, true).code : 'internal';
+  return failure instanceof ConnectError ? problemCodeOf(failure, true) : 'internal';
 }

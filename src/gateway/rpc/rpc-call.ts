@@ -1,5 +1,5 @@
 import type { Message } from '@bufbuild/protobuf';
-import { type ContextKey, type HandlerContext, createContextKey } from '@connectrpc/connect';
+import { type ConnectError, type ContextKey, type HandlerContext, createContextKey } from '@connectrpc/connect';
 import type { Principal } from '../../auth/index.js';
 import type { AppError } from '../../errors/app-error.js';
 import type { SiteHeaders } from '../../http/index.js';
@@ -18,7 +18,7 @@ export interface RpcCall {
   /** Set when it is let in; never for what is public. */
   principal?: Principal;
   /** Why nothing answers it, of a call whose message is read all the same, to tell what was asked for. */
-  refusal?: AppError;
+  refusal?: AppError | ConnectError;
   /** Kept for RPCs that change something. */
   request?: Message;
   /** Beside `request`. */

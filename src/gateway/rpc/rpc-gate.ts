@@ -1,9 +1,10 @@
 import { Code, ConnectError, type HandlerContext } from '@connectrpc/connect';
-import { type BearerAuthentication, DEFAULT_TENANT, type Principal, hasRole } from '../../auth/index.js';
+import { type BearerAuthentication, DEFAULT_TENANT, type Principal, type Role, hasRole } from '../../auth/index.js';
 import { AppError } from '../../errors/app-error.js';
 import type { SiteRules } from '../../http/index.js';
 import type { Readiness } from '../../lifecycle/index.js';
 import { Health } from '../gen/grpc/health/v1/health_pb.js';
+import { invalidArgument } from '../input/invalid-argument.js';
 import { accessOf } from './rpc-access.js';
 import { type RpcCall, callOf } from './rpc-call.js';
 
@@ -38,8 +39,9 @@ export class RpcGate {
   }
 
   /**
-   * Lets the call in and says whose it is. One that would change something, of a caller whose role does not allow it, is
-   * let in with its refusal, which ends it when its message has been read: the audit log tells of what it was.
+   * Lets the call in and says whose it is. One that would change something, of a known caller whose role or whose
+   * `Idempotency-Key` does not allow it, is let in with its refusal, which ends it when its message has been read: the
+   * audit log tells of what it was.
    *
    * @throws AppError `request.host_refused`, `request.origin_refused`, `request.rate_limited`, `auth.required`,
    *   `auth.forbidden`; ConnectError `unavailable`, `failed_precondition`, `invalid_argument`
@@ -51,9 +53,6 @@ export class RpcGate {
     site.requireOwnSite(call.site);
     this.requireService(context);
     this.requireNoLoop(call);
-    if (call.idempotencyKey !== undefined && !IDEMPOTENCY_KEY.test(call.idempotencyKey)) {
-      throw new ConnectError('Idempotency-Key: expected 1 to 128 visible ASCII characters', Code.InvalidArgument);
-    }
     const access = accessOf(context.method);
     if (access === 'public' || access === 'own') return;
     const principal = await this.identify(call);
@@ -61,12 +60,9 @@ export class RpcGate {
     if (principal.kind !== 'user') {
       throw new AppError('auth.forbidden', `this is not for ${principal.kind}s; "${principal.id}" is one`);
     }
-    if (access !== undefined && hasRole(principal, access)) return;
-    const needed = access ?? 'of nobody';
-    const detail = `this needs the role ${needed}; "${principal.id}" is ${principal.role}`;
-    const refusal = new AppError('auth.forbidden', detail);
-    if (access !== 'operator' || context.method.methodKind !== 'unary') throw refusal;
-    call.refusal = refusal;
+    const refusal = refusalOf(principal, access) ?? refusalOfKey(call);
+    if (refusal && (access !== 'operator' || context.method.methodKind !== 'unary')) throw refusal;
+    if (refusal) call.refusal = refusal;
   }
 
   /** While a shutdown is announced whoever asks is answered, but nothing is begun that lasts. */
@@ -94,4 +90,15 @@ export class RpcGate {
     if (authorization === undefined && this.anonymous && !bearers.isOpen) return this.anonymous;
     return bearers.authenticate({ authorization, address });
   }
+}
+
+function refusalOf(principal: Principal, access: Role | undefined): AppError | undefined {
+  if (access !== undefined && hasRole(principal, access)) return undefined;
+  const needed = access ?? 'of nobody';
+  return new AppError('auth.forbidden', `this needs the role ${needed}; "${principal.id}" is ${principal.role}`);
+}
+
+function refusalOfKey({ idempotencyKey }: RpcCall): ConnectError | undefined {
+  if (idempotencyKey === undefined || IDEMPOTENCY_KEY.test(idempotencyKey)) return undefined;
+  return invalidArgument({ field: 'Idempotency-Key', description: 'must be 1 to 128 visible ASCII characters' });
 }
