@@ -38,10 +38,11 @@ export const agentOf = (index: number): AgentIdentity => ({
 /** The queue of a service of its own. */
 export async function openJobQueue(uri: string | undefined): Promise<JobQueue> {
   const { JobEnqueue } = await room<typeof import('../../src/jobs/job-enqueue.ts')>('jobs/job-enqueue');
-  const { JobDispatcher } = await room<typeof import('../../src/jobs/claims/job-dispatcher.ts')>('jobs/job-dispatcher');
-  const { JobReports } = await room<typeof import('../../src/jobs/reports/job-reports.ts')>('jobs/job-reports');
-  const { JobSweeps } = await room<typeof import('../../src/jobs/sweeps/job-sweeps.ts')>('jobs/job-sweeps');
-  const { QueueOrder } = await room<typeof import('../../src/jobs/sweeps/queue-order.ts')>('jobs/queue-order');
+  const { JobDispatcher } =
+    await room<typeof import('../../src/jobs/claims/job-dispatcher.ts')>('jobs/claims/job-dispatcher');
+  const { JobReports } = await room<typeof import('../../src/jobs/reports/job-reports.ts')>('jobs/reports/job-reports');
+  const { JobSweeps } = await room<typeof import('../../src/jobs/sweeps/job-sweeps.ts')>('jobs/sweeps/job-sweeps');
+  const { QueueOrder } = await room<typeof import('../../src/jobs/sweeps/queue-order.ts')>('jobs/sweeps/queue-order');
   const { JobCollection } = await room<typeof import('../../src/jobs/job-collection.ts')>('jobs/job-collection');
   const { ObjectId } = (await import('mongoose')).default.mongo;
 
