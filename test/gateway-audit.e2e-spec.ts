@@ -82,10 +82,10 @@ const told = ({ tenantId, action, target, outcome, reason, detail }: Row): unkno
   detail,
 ];
 
-async function overRpc(by: Name, method: string, message: object): Promise<void> {
+async function overRpc(by: Name, method: string, message: object, headers: Record<string, string> = {}): Promise<void> {
   await fetch(`${service.url}/flowwatch.v1.RunService/${method}`, {
     method: 'POST',
-    headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${secretOf(by)}` },
+    headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${secretOf(by)}`, ...headers },
     body: JSON.stringify(message),
   });
 }
@@ -206,14 +206,28 @@ describe('the audit log of commands to runs', () => {
     expect(await seenBy('ben')).toEqual({ runs: ['shipping-run-00004'], failed: 0 });
   });
 
-  it('tells of a command that was answered again that it was repeated, and of no failure', async () => {
+  it.each([
+    ['ann', 'bulk-retry', { runIds: ['billing-run-00002'] }, ['team-a']],
+    ['operator', 'billing~billing-run-00003/retry', {}, ['team-a']],
+    ['operator', 'bulk-retry', { runIds: ['billing-run-00002', 'nobody', 'shipping~gone'] }, ['team-a', '*', 'team-b']],
+  ] as const)('tells the same of a command of %s to %s that was answered again', async (by, path, body, tenants) => {
     const since = new Date(Date.now() - 60_000);
-    const options = { headers: { 'Idempotency-Key': 'audited-once' }, body: { runIds: ['billing-run-00002'] } };
-    await clients.ann.must('POST', '/gateway/runs/bulk-retry', options);
-    await clients.ann.must('POST', '/gateway/runs/bulk-retry', options);
-    const [first, second] = await newRows(2, since);
-    expect(first).toMatchObject({ outcome: 'success', detail: { runs: ['billing-run-00002'], failed: 0 } });
-    expect(second?.detail).toEqual({ runs: ['billing-run-00002'], replayed: true });
-    expect(second?.outcome).toBe('success');
+    const options = { headers: { 'Idempotency-Key': `audited-once-${tenants.length}` }, body };
+    await clients[by].must('POST', `/gateway/runs/${path}`, options);
+    const first = await newRows(tenants.length, since);
+    expect(first.map(({ tenantId }) => tenantId)).toEqual(tenants);
+    await clients[by].must('POST', `/gateway/runs/${path}`, options);
+    const again = await newRows(tenants.length, since);
+    expect(again.map(told)).toEqual(first.map((row) => told({ ...row, detail: { ...row.detail, replayed: true } })));
+  });
+
+  it('names the run of a command whose key is none, over REST as over RPC', async () => {
+    const since = new Date(Date.now() - 60_000);
+    const headers = { 'Idempotency-Key': 'a b' };
+    const row = ['*', 'run.retry', one('billing-run-00003'), 'failure', 'request.invalid', {}];
+    await clients.operator.call('POST', '/gateway/runs/billing-run-00003/retry', { headers });
+    expect((await newRows(1, since)).map(told)).toEqual([row]);
+    await overRpc('operator', 'RetryRun', { runId: 'billing-run-00003' }, headers);
+    expect((await newRows(1, since)).map(told)).toEqual([row]);
   });
 });

@@ -35,16 +35,24 @@ interface Call {
   readonly handler?: 'create' | 'use';
   readonly method?: string;
   readonly kind?: Principal['kind'];
-  readonly cacheControl?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly status?: number;
   readonly result?: ReturnType<CallHandler['handle']>;
   readonly log?: FakeLog;
 }
 
-function call({ handler = 'use', method = 'POST', kind = 'user', cacheControl, result, log = new FakeLog() }: Call) {
+function call({
+  handler = 'use',
+  method = 'POST',
+  kind = 'user',
+  headers = {},
+  status = 201,
+  result,
+  log = new FakeLog(),
+}: Call) {
   const principal = { kind, id: 'ada', role: 'admin', tenantId: 'acme' };
   const request = { method, principal, params: {}, route: { path: '/api/v1/api-keys' } };
-  const headers: Record<string, string | undefined> = { 'Cache-Control': cacheControl };
-  const response = { statusCode: 201, getHeader: (name: string) => headers[name] };
+  const response = { statusCode: status, getHeader: (name: string) => headers[name] };
   const context = {
     switchToHttp: () => ({ getRequest: () => request, getResponse: () => response }),
     getHandler: () => Keys.prototype[handler],
@@ -58,7 +66,7 @@ function call({ handler = 'use', method = 'POST', kind = 'user', cacheControl, r
 
 describe('the audit of requests', () => {
   it('stores what needs an admin, or is secret, before the answer leaves', async () => {
-    for (const each of [{ handler: 'create' }, { cacheControl: 'no-store' }] as const) {
+    for (const each of [{ handler: 'create' }, { headers: { 'Cache-Control': 'no-store' } }] as const) {
       const { log, answered } = call(each);
       await answered;
       expect(log.appended).toMatchObject([{ action: 'api-key.create', target: { type: 'api-key', id: '1' } }]);
@@ -94,6 +102,15 @@ describe('the audit of requests', () => {
     await expect(broken.answered).rejects.toThrow('canary');
     expect(broken.log.recorded).toMatchObject([{ reason: 'internal', request: { status: 500 } }]);
     expect(JSON.stringify(broken.log.recorded)).not.toContain('canary');
+  });
+
+  it('tells of a failure that is answered again that it is one', async () => {
+    const headers = { 'Idempotency-Replayed': 'true' };
+    const problem = of({ code: 'gateway.outcome_unknown', title: 'Not known' });
+    const { log, answered } = call({ headers, status: 504, result: problem });
+    await answered;
+    const reason = 'gateway.outcome_unknown';
+    expect(log.recorded).toMatchObject([{ outcome: 'failure', reason, detail: { replayed: true }, target: null }]);
   });
 
   it('tells nothing of reads, nor of agents, whose jobs keep a history', async () => {

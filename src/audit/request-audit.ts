@@ -44,7 +44,10 @@ export class RequestAudit {
   /** Resolves when it is stored, if it has to be before the answer may leave. @throws AppError `service.unavailable` */
   async succeeded(request: HttpRequest, response: Response, answer: unknown, isCredential: boolean): Promise<void> {
     const isReplayed = response.getHeader('Idempotency-Replayed') !== undefined;
-    const entries = this.entriesOf(request, { status: response.statusCode, answer, isReplayed });
+    const { statusCode: status } = response;
+    // What is answered again may be a problem.
+    const failed = status >= 400 ? { reason: textOf(answer, 'code') ?? 'internal' } : {};
+    const entries = this.entriesOf(request, { status, answer, isReplayed, ...failed });
     for (const entry of entries) {
       if (isCredential) await this.log.append(entry);
       else this.log.record(entry);
@@ -118,7 +121,7 @@ function madeBy(answer: unknown, type: string): AuditTarget | null {
   return id === undefined ? null : { type, id };
 }
 
-function textOf(answer: unknown, field: 'id' | 'name' | 'tenantId'): string | undefined {
+function textOf(answer: unknown, field: 'code' | 'id' | 'name' | 'tenantId'): string | undefined {
   if (typeof answer !== 'object' || answer === null) return undefined;
   const value = (answer as Readonly<Record<string, unknown>>)[field];
   return typeof value === 'string' ? value : undefined;

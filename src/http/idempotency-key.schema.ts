@@ -10,7 +10,13 @@ export interface IdempotencyKeyDocument {
   readonly requestHash: string;
   /** Until when the first request counts as running; a process that died leaves it behind. Absent once answered. */
   readonly runningUntil?: Date;
-  readonly answer?: { readonly status: number; readonly location: string | null; readonly body: string };
+  readonly answer?: {
+    readonly status: number;
+    readonly location: string | null;
+    readonly body: string;
+    /** What the route noted of it, see `RepeatableRequest`. */
+    readonly note?: string;
+  };
   readonly expiresAt: Date;
 }
 
@@ -22,7 +28,10 @@ export const idempotencyKeySchema = new Schema<IdempotencyKeyDocument>(
     requestHash: { type: String, required: true },
     runningUntil: Date,
     answer: {
-      type: new Schema({ status: Number, location: String, body: String }, { _id: false, strict: 'throw' }),
+      type: new Schema(
+        { status: Number, location: String, body: String, note: String },
+        { _id: false, strict: 'throw' },
+      ),
       default: undefined,
     },
     expiresAt: { type: Date, required: true },

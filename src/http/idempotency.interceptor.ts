@@ -8,6 +8,16 @@ import { requestContext } from '../logging/index.js';
 import { type Answer, IdempotencyKeysRepository } from './idempotency-keys.repository.js';
 import { problemOf } from './problem.js';
 
+/** What a route may say of the first request with a key to whoever looks at its repeats, which come to no handler. */
+export interface RepeatableRequest {
+  /** Asked when it is answered. */
+  noteForRepeats?: () => string;
+  /** Of a repeat: what the first one noted. */
+  noteOfFirst?: string;
+}
+
+type HttpRequest = Request & AuthenticatedRequest & RepeatableRequest;
+
 const KEY = /^[\x21-\x7e]{1,128}$/;
 
 /**
@@ -19,7 +29,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
   constructor(private readonly keys: IdempotencyKeysRepository) {}
 
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
-    const request = context.switchToHttp().getRequest<Request & AuthenticatedRequest>();
+    const request = context.switchToHttp().getRequest<HttpRequest>();
     const response = context.switchToHttp().getResponse<Response>();
     const key = request.get('idempotency-key');
     const { principal } = request;
@@ -43,7 +53,8 @@ export class IdempotencyInterceptor implements NestInterceptor {
         },
       );
     }
-    if (claim === 'first') return from(this.run(next, response, principal, key));
+    if (claim === 'first') return from(this.run(next, request, response, principal, key));
+    if (claim.note !== undefined) request.noteOfFirst = claim.note;
     response.status(claim.status).set('Idempotency-Replayed', 'true');
     if (claim.status >= 400) response.type('application/problem+json');
     if (claim.location !== null) response.set('Location', claim.location);
@@ -52,6 +63,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
 
   private async run(
     next: CallHandler,
+    request: HttpRequest,
     response: Response,
     principal: NonNullable<AuthenticatedRequest['principal']>,
     key: string,
@@ -63,11 +75,12 @@ export class IdempotencyInterceptor implements NestInterceptor {
         status: response.statusCode,
         location: typeof location === 'string' ? location : null,
         body: JSON.stringify(body ?? null),
+        ...noteOf(request),
       });
       return body;
     } catch (error) {
       const kept = keptFailure(error);
-      if (kept) await this.keys.answer(principal, key, kept);
+      if (kept) await this.keys.answer(principal, key, { ...kept, ...noteOf(request) });
       else await this.keys.release(principal, key);
       throw error;
     }
@@ -79,6 +92,10 @@ function keptFailure(error: unknown): Answer | undefined {
   if (!(error instanceof AppError) || error.code !== 'gateway.outcome_unknown') return undefined;
   const problem = problemOf(error, requestContext.getStore()?.requestId);
   return { status: error.status, location: null, body: JSON.stringify(problem) };
+}
+
+function noteOf({ noteForRepeats }: RepeatableRequest): Pick<Answer, 'note'> {
+  return noteForRepeats ? { note: noteForRepeats() } : {};
 }
 
 function requestHash(request: Request): string {

@@ -4,6 +4,7 @@ export { type HttpConfig, httpConfig } from './http.config.js';
 export { HttpModule } from './http.module.js';
 export { HttpServer } from './http-server.js';
 export { Idempotent } from './idempotency.js';
+export type { RepeatableRequest } from './idempotency.interceptor.js';
 export { formatPath } from './issues.js';
 export { jsonOrText } from './json-or-text.js';
 export { labelFilter, labelSelectorQuery } from './label-selector.js';

@@ -1,11 +1,12 @@
 import { type ExecutionContext, createParamDecorator } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import type { AuthenticatedRequest } from '../../auth/access.decorators.js';
+import type { RepeatableRequest } from '../../http/index.js';
 import type { Caller } from '../routing/caller.js';
 import { CommandedRuns } from '../routing/commanded-runs.js';
 
 /** A request that changes something: what became known of its runs. */
-export interface CommandingRequest extends AuthenticatedRequest {
+export interface CommandingRequest extends AuthenticatedRequest, RepeatableRequest {
   commanded?: CommandedRuns;
 }
 
@@ -21,6 +22,7 @@ export function callerOf(request: HttpRequest, response: HttpResponse): Caller {
   if (method !== 'GET') {
     const commanded = new CommandedRuns();
     request.commanded = commanded;
+    request.noteForRepeats = () => JSON.stringify(commanded);
     return { principal, signal, idempotencyKey: request.get('idempotency-key'), commanded };
   }
   response.once('close', () => {

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Request } from 'express';
 import { AuditSubjects } from '../../audit/index.js';
+import { CommandedRuns } from '../routing/commanded-runs.js';
 import { runAuditSubjects } from '../runs/run-audit.js';
 import type { CommandingRequest } from './gateway-caller.js';
 
@@ -12,11 +13,16 @@ export class GatewayRunAudit {
   /** Before the service starts. */
   register(): void {
     this.subjects.register('/api/v1/gateway/runs/', (request, reason) => {
-      const { principal, commanded } = request as CommandingRequest;
+      const { principal, commanded = commandedBefore(request) } = request as CommandingRequest;
       if (!principal) throw new Error('the request has no principal');
       return runAuditSubjects({ principal, named: namedBy(request), reason, commanded });
     });
   }
+}
+
+/** Of a command that was answered again: what became known when it was carried out. */
+function commandedBefore({ noteOfFirst }: CommandingRequest): CommandedRuns | undefined {
+  return noteOfFirst === undefined ? undefined : CommandedRuns.parse(noteOfFirst);
 }
 
 /** The body of a bulk command may not be valid. */

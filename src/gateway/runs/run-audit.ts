@@ -9,7 +9,7 @@ export interface EndedCommand {
   readonly named: { readonly runId: string } | { readonly runIds: readonly string[] };
   /** Code of why all of it failed; undefined if it did not. */
   readonly reason: string | undefined;
-  /** Absent: it was not carried out, because it was refused before or answered with what an earlier one was. */
+  /** Of a repetition that of the first. Absent: it was refused before, or is the repetition of one of which none was kept. */
   readonly commanded: CommandedRuns | undefined;
 }
 
