@@ -10,7 +10,7 @@ import type { FailureReason, Feed } from '../routing/answer.js';
 import type { Caller } from '../routing/caller.js';
 import { formatQualifiedId } from '../routing/qualified-id.js';
 import type { RunChange } from '../live/run-change.js';
-import { runView } from './run-view.js';
+import { runView } from '../rest/run-view.js';
 
 /** Runs in a snapshot, the ones that changed last. */
 const MAX_RUNS = 1_000;

@@ -9,7 +9,7 @@ import { RunStatusSchema } from '../gen/flowwatch/v1/types_pb.js';
 import { LiveAnswers } from '../live/live-answers.js';
 import { parseRunStreamId, RUN_STREAM_PREFIX } from './run-stream-key.js';
 import { RunStreamWatch } from './run-stream-watch.js';
-import { valueOfWord } from './wire-words.js';
+import { valueOfWord } from '../rest/wire-words.js';
 
 /** Different filters that are followed at once; each keeps up to 1000 runs. */
 const MAX_WATCHES = 200;

@@ -1,9 +1,8 @@
-import { streamQuery } from '../../realtime/index.js';
-
-import { RunStatusSchema } from '../gen/flowwatch/v1/types_pb.js';
 import { z } from 'zod';
-import { idQuery, repeated } from './gateway-query.js';
-import { wordsOf } from './wire-words.js';
+import { streamQuery } from '../../realtime/index.js';
+import { RunStatusSchema } from '../gen/flowwatch/v1/types_pb.js';
+import { idQuery, repeated } from '../rest/gateway-query.js';
+import { wordsOf } from '../rest/wire-words.js';
 
 /** Which runs a stream is of. */
 export const runStreamFilter = {
