@@ -114,6 +114,35 @@ describe('a gateway that is a subsystem of another', () => {
     expect(String(path).split(', ')).toHaveLength(2);
   });
 
+  it('is called with the way that a call has come, and with the time that is left of it', async () => {
+    const timeoutMs = 9_000;
+    const heldMs = 300;
+    const before = billing.received.length;
+    const release = billing.hold('GetRun');
+    const pause = runsAt(outer).pauseRun({ runId: 'billing-run-00001' }, { headers: { 'connect-timeout-ms': '9000' } });
+    await until(() => billing.received.length > before);
+    const heldSince = performance.now();
+    await until(() => performance.now() - heldSince > heldMs);
+    release();
+    await pause;
+    const calls = billing.received.slice(before).map(({ method, headers }) => ({
+      method,
+      leftMs: Number(headers['connect-timeout-ms']),
+      path: String(headers['crowsnest-gateway-path']).split(', '),
+      from: /^crowsnest\/\S+ \((.+)\)$/.exec(String(headers['user-agent']))?.[1],
+    }));
+    // Either gateway has looked for it, and keeps 250 ms for an answer that names whoever was too slow.
+    const mostMs = timeoutMs - 2 * 250;
+    expect(calls.at(0)).toMatchObject({ method: 'GetRun' });
+    expect(calls.at(-1)).toMatchObject({ method: 'PauseRun' });
+    for (const { leftMs, path, from } of calls) {
+      expect(leftMs).toBeLessThanOrEqual(mostMs);
+      expect(new Set(path).size).toBe(2);
+      expect(path[1]).toBe(from);
+    }
+    expect(calls.at(-1)?.leftMs).toBeLessThanOrEqual(mostMs - heldMs);
+  });
+
   it('is watched through', async () => {
     const abort = new AbortController();
     const events: RunEvent[] = [];
@@ -144,7 +173,6 @@ describe('gateways that are registered with each other', () => {
     shipping = await new FlowWatchSubsystem({ id: 'shipping', runs: 2 }).start();
     await registerAt(outer, 'shipping', shipping.endpoint);
     await connected(outer, 'shipping');
-    // The outer gateway has a subsystem of its own, so that the inner one gets an answer of it in spite of the circle.
     await registerAt(inner, 'outer', outer.url);
     await connected(inner, 'outer');
   });
@@ -152,10 +180,52 @@ describe('gateways that are registered with each other', () => {
   it('answer with the runs of both, each once, and ask no subsystem twice', async () => {
     for (const gateway of [outer, inner]) {
       const before = [billing.count('ListRuns'), shipping.count('ListRuns')];
-      const { ids } = await list(gateway);
+      const { ids, failed } = await list(gateway);
+      expect(failed).toBeNull();
       expect(ids.toSorted()).toEqual([...billing.data.runs, ...shipping.data.runs].map(({ id }) => id).toSorted());
       expect([billing.count('ListRuns'), shipping.count('ListRuns')]).toEqual(before.map((count) => count + 1));
     }
+  });
+
+  it('miss nothing of each other: what one asks for, the other need not', async () => {
+    for (const gateway of [outer, inner]) {
+      const api = new ApiClient(gateway.url);
+      const { items, warnings } = await api.must<{ items: object[]; warnings: object[] }>('GET', '/gateway/runs');
+      expect([items.length, warnings]).toEqual([8, []]);
+      const { warnings: ofWorkflows } = await api.must<{ warnings: object[] }>('GET', '/gateway/workflows');
+      expect(ofWorkflows).toEqual([]);
+      const { warnings: ofFigures } = await api.must<{ warnings: object[] }>('GET', '/gateway/analytics/throughput');
+      expect(ofFigures).toEqual([]);
+    }
+  });
+
+  it.each(WIRES)('know that nobody has a run, a workflow or a trace, over %s on HTTP/%s', async (wire, httpVersion) => {
+    for (const { url } of [outer, inner]) {
+      const transport = transportOf(wire, httpVersion, url);
+      const [runs, workflows] = [createClient(RunService, transport), createClient(WorkflowService, transport)];
+      const missing = { code: Code.NotFound };
+      await expect(runs.getRun({ runId: `nobody-has-${wire}` })).rejects.toMatchObject(missing);
+      await expect(runs.cancelRun({ runId: `nobody-has-${wire}` })).rejects.toMatchObject(missing);
+      await expect(workflows.getWorkflow({ workflowId: 'nobody-has-this' })).rejects.toMatchObject(missing);
+      await expect(workflows.getTrace({ traceId: 'nobody-has-this' })).rejects.toMatchObject(missing);
+    }
+  });
+
+  it('find the runs of each other, also when one believes that the other has them', async () => {
+    // They have listed all runs by now, each those of the other among them.
+    for (const runId of ['billing-run-00004', 'shipping-run-00001']) {
+      for (const gateway of [outer, inner]) {
+        expect((await runsAt(gateway).getRun({ runId })).run?.id).toBe(runId);
+        await runsAt(gateway).cancelRun({ runId });
+      }
+    }
+    const lost = shipping.data.runs.shift();
+    await expect(runsAt(inner).getRun({ runId: 'shipping-run-00000' })).rejects.toMatchObject({ code: Code.NotFound });
+    if (lost) shipping.data.runs.unshift(lost);
+    // The outer one alone knows this name, and knows it as the gateway that asks.
+    const own = runsAt(inner).getRun({ runId: 'inner~billing-run-00005' });
+    await expect(own).rejects.toMatchObject({ code: Code.NotFound });
+    expect((await runsAt(outer).getRun({ runId: 'inner~billing-run-00005' })).run?.id).toBe('inner~billing-run-00005');
   });
 
   it('end a call where it has been before, so that none makes more than a few', async () => {
@@ -165,11 +235,11 @@ describe('gateways that are registered with each other', () => {
       await list(outer);
       await runsAt(inner)
         .getRun({ runId: 'nobody-has-this' })
-        .catch((error: unknown) => expect(ConnectError.from(error).code).toBe(Code.Unavailable));
+        .catch((error: unknown) => expect(ConnectError.from(error).code).toBe(Code.NotFound));
       // Looks for it in what the others tell of themselves, again and again.
       await createClient(WorkflowService, transportOf('connect', '2', outer.url))
         .getWorkflow({ workflowId: 'nobody-has-this' })
-        .catch((error: unknown) => expect([Code.NotFound, Code.Unavailable]).toContain(ConnectError.from(error).code));
+        .catch((error: unknown) => expect(ConnectError.from(error).code).toBe(Code.NotFound));
     }
     const after = [await callsAt(outer), await callsAt(inner)];
     const more = after.map((counts, gateway) => sumOf(counts) - sumOf(before[gateway] ?? {}));

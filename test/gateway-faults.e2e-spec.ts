@@ -206,6 +206,53 @@ describe('a subsystem that answers badly', () => {
   });
 });
 
+describe('a caller with a deadline', () => {
+  const TIMEOUTS = [
+    ['connect', { 'connect-timeout-ms': '2000' }],
+    ['connect-json', { 'connect-timeout-ms': '2000' }],
+    ['grpc', { 'grpc-timeout': '2000m' }],
+    ['grpc-web', { 'grpc-timeout': '2000m' }],
+  ] as const;
+  let patient: Service;
+  let stuck: FlowWatchSubsystem;
+
+  beforeAll(async () => {
+    // A subsystem may take as long as it does by default, far longer than the caller waits.
+    patient = await Service.start({ environment: { CROWSNEST_GATEWAY_HEARTBEAT: HEARTBEAT } });
+    stuck = await startSubsystem('stuck');
+    const patientApi = new ApiClient(patient.url);
+    for (const [id, { endpoint }] of Object.entries({ left, right, stuck })) {
+      await patientApi.must('POST', '/gateway/subsystems', { body: { id, endpoint } });
+      await eventually(
+        () => patientApi.call<Subsystem>('GET', `/gateway/subsystems/${id}`),
+        ({ body }) => body.state === 'connected',
+        20_000,
+      );
+    }
+  });
+  afterAll(async () => {
+    await patient.dispose();
+    await stuck.stop();
+  });
+
+  it.each(TIMEOUTS)('gets the runs of those that answer, and who is too slow, over %s', async (wire, headers) => {
+    const release = stuck.hold('ListRuns');
+    let failed: string | null = null;
+    const onHeader = (answered: Headers): void => void (failed = answered.get(FAILED_SUBSYSTEMS));
+    const before = stuck.received.length;
+    const client = createClient(RunService, transportOf(wire, '2', patient.url));
+    // The gateway keeps the deadline; a client of its own would tell `deadline_exceeded` by itself.
+    const { runs } = await client.listRuns({}, { headers, onHeader });
+    expect([runs.length, failed]).toEqual([10, 'stuck;timeout']);
+    const leftMs = Number(stuck.received.at(before)?.headers['connect-timeout-ms']);
+    expect(leftMs).toBeGreaterThan(0);
+    expect(leftMs).toBeLessThanOrEqual(1_800);
+    release();
+    const whole = await client.listRuns({}, { onHeader });
+    expect([whole.runs.length, failed]).toEqual([15, null]);
+  });
+});
+
 describe('a command of which the answer is lost', () => {
   it.each(['connect', 'connect-json', 'grpc', 'grpc-web'] as const)(
     'has an unknown outcome over %s, and one effect when it is asked for again with its key',

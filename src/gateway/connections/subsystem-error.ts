@@ -1,4 +1,5 @@
 import { Code, ConnectError } from '@connectrpc/connect';
+import { circleRefusal, isCircleRefusal } from './gateway-circle.js';
 import { toldText } from './told-text.js';
 
 /** An error that a subsystem answered, as it came. */
@@ -22,13 +23,14 @@ const OF_THE_REQUEST: ReadonlySet<Code> = new Set([
 ]);
 
 /**
- * An error that a subsystem answered, as it may be shown, without details and metadata. What it says of the request is
- * shortened and cleaned of addresses; else it is named, in our words:
+ * An error that a subsystem answered, as it may be shown, without metadata, and without details but that of a circle of
+ * gateways. What it says of the request is shortened and cleaned of addresses; else it is named, in our words:
  * - nobody who asked us can be `unauthenticated` or lack permission there, since it knows only this gateway: `internal`;
  * - nor was it the caller who `canceled`: `unavailable`, and of a mutation `unknown`, since it may be half done.
  */
 export function shownAnswer({ answered }: AnsweredError, subsystemId: string, isMutation: boolean): ConnectError {
   const { code, rawMessage } = answered;
+  if (isCircleRefusal(answered)) return circleRefusal(toldText(rawMessage));
   if (OF_THE_REQUEST.has(code)) return new ConnectError(toldText(rawMessage), code);
   const who = `subsystem ${subsystemId}`;
   switch (code) {

@@ -4,6 +4,7 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import { type Clock, CLOCK } from '../../runtime/clock.js';
 import { type Random, RANDOM } from '../../runtime/random.js';
 import { type GatewayConfig, gatewayConfig } from '../gateway.config.js';
+import { isCircleRefusal } from '../connections/gateway-circle.js';
 import type { UndecodedRunEvent } from '../gen/crowsnest/flowwatch/v1/undecoded_pb.js';
 import {
   type RunDetailEvent,
@@ -101,7 +102,7 @@ export class LiveAnswers implements Answers<typeof StreamService> {
         }
         return;
       } catch (error) {
-        if (ConnectError.from(error).code !== Code.NotFound) throw error;
+        if (ConnectError.from(error).code !== Code.NotFound && !isCircleRefusal(error)) throw error;
         // It was only remembered as the owner.
         this.owners.forget(owned.subsystem, owned.runId);
         if (isAgain || hasBegun || owned.qualified) throw error;

@@ -29,7 +29,7 @@ export class StatsFanIn implements Feed<StatsSnapshot> {
 
   get failures(): readonly SubsystemFailure[] {
     return [...this.parts].flatMap(([{ id: subsystemId }, { feed }]) => {
-      const reason = feed.current ? undefined : (feed.missing ?? 'timeout');
+      const reason = feed.current || feed.isCircle ? undefined : (feed.missing ?? 'timeout');
       return reason === undefined ? [] : [{ subsystemId, reason }];
     });
   }
@@ -75,7 +75,8 @@ export class StatsFanIn implements Feed<StatsSnapshot> {
   }
 
   private async firstWords(signal: AbortSignal): Promise<void> {
-    const isWaitedFor = ({ feed }: StatsSubscription): boolean => !feed.current && feed.missing === undefined;
+    const isWaitedFor = ({ feed }: StatsSubscription): boolean =>
+      !feed.current && !feed.isCircle && feed.missing === undefined;
     for (let waitedMs = 0; waitedMs < PATIENCE_MS; waitedMs += LOOK_MS) {
       if (![...this.parts.values()].some(isWaitedFor)) return;
       await this.clock.sleep(LOOK_MS, signal);

@@ -29,6 +29,10 @@ export class StatsFeed {
     return this.upstream.missing;
   }
 
+  get isCircle(): boolean {
+    return this.upstream.isCircle;
+  }
+
   /** What it said last; undefined if that is too long ago, or it is not there. */
   get current(): StatsSnapshot | undefined {
     if (!this.last || this.subsystem.state !== 'connected') return undefined;

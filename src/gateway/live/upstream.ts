@@ -1,11 +1,11 @@
-import { ConnectError } from '@connectrpc/connect';
 import { Backoff } from '../../runtime/backoff.js';
 import type { Clock } from '../../runtime/clock.js';
 import type { Random } from '../../runtime/random.js';
 import { StopReason } from '../../runtime/stop-reason.js';
+import { isCircleRefusal } from '../connections/gateway-circle.js';
 import type { Subsystem, SubsystemDirectory } from '../registry/subsystem-directory.js';
 import type { FailureReason } from '../routing/answer.js';
-import { failureReason } from '../routing/fan-out.js';
+import { failureReason } from '../routing/failure-reason.js';
 
 const BACKOFF = { baseMs: 1_000, maxMs: 30_000 };
 
@@ -25,6 +25,8 @@ export interface UpstreamContext {
 export class Upstream {
   /** Why nothing comes for now. */
   failure: FailureReason | undefined;
+  /** It is a gateway that the watchers came through: nothing of it is missing. */
+  isCircle = false;
   private readonly end = new AbortController();
   private readonly backoff: Backoff;
   private loop: Promise<void> | undefined;
@@ -73,11 +75,13 @@ export class Upstream {
     try {
       await this.session(AbortSignal.any([signal, cut.signal]), () => {
         this.failure = undefined;
+        this.isCircle = false;
         this.backoff.reset();
       });
       this.failure = 'unreachable';
     } catch (error) {
-      this.failure = failureReason(ConnectError.from(error));
+      this.isCircle = isCircleRefusal(error);
+      this.failure = this.isCircle ? undefined : failureReason(error);
     } finally {
       stopListening();
     }

@@ -4,6 +4,8 @@ import fc from 'fast-check';
 import { AnswersRoom, CALL_TIMEOUT_MS } from '../../../test/support/answers-room.js';
 import type { FakeSubsystemConnection } from '../../../test/support/fake-subsystem-connection.js';
 import { settle } from '../../../test/support/fake-clock.js';
+import { CallFailure, shownFailure } from '../connections/call-failure.js';
+import { circleRefusal } from '../connections/gateway-circle.js';
 import { RunService } from '../gen/flowwatch/v1/run_service_pb.js';
 import { type Caller, callOptions } from './caller.js';
 import { type FanOut, fanOut } from './fan-out.js';
@@ -135,6 +137,41 @@ describe('a fan-out', () => {
     const { stuck, heal } = await trip();
     heal();
     expect((await stuck.read(getRun, { runId: 'r' })).run?.id).toBe('run of stuck');
+  });
+
+  it('takes what a subsystem is out of for its failure, and what we refuse to read for too large', async () => {
+    const [, spent, large] = [add('good'), add('spent'), add('large')];
+    spent.fail('GetRun', Code.ResourceExhausted, 'the quota of this hour is used up');
+    const tooLarge = new CallFailure('oversized', 'its answer has more than 9 bytes');
+    large.read = () => Promise.reject(shownFailure(tooLarge, 'large', false));
+    expect(parts(await ask())).toEqual({ answered: ['good'], failures: ['large oversized', 'spent failed'] });
+  });
+
+  it('has neither an answer nor a failure of a gateway that it came through', async () => {
+    const circle = room.add('circle', ({ service }) =>
+      service(RunService, {
+        getRun: () => {
+          throw circleRefusal('it has been here before');
+        },
+      }),
+    );
+    expect(parts(await ask())).toEqual({ answered: [], failures: [] });
+    add('good');
+    for (let call = 0; call < 5; call += 1) {
+      expect(parts(await ask())).toEqual({ answered: ['good'], failures: [] });
+    }
+    expect(circle.count('GetRun')).toBe(6);
+    const stuck = add('stuck');
+    stuck.fail('GetRun', Code.Internal);
+    expect(parts(await ask())).toEqual({ answered: ['good'], failures: ['stuck failed'] });
+  });
+
+  it('takes no other refusal for one of a circle', async () => {
+    add('picky').fail('GetRun', Code.FailedPrecondition, 'the run is archived');
+    await expect(ask()).rejects.toMatchObject({
+      code: Code.Unavailable,
+      message: expect.stringMatching(/picky \(failed\)/),
+    });
   });
 
   it('has one deadline for all that it asks of one subsystem', async () => {

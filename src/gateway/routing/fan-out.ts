@@ -1,8 +1,10 @@
 import { Code, ConnectError } from '@connectrpc/connect';
+import { isCircleRefusal } from '../connections/gateway-circle.js';
 import type { FanOutTurn } from '../connections/timeout-breaker.js';
 import type { Subsystem } from '../registry/subsystem-directory.js';
-import type { FailureReason, SubsystemFailure } from './answer.js';
+import type { SubsystemFailure } from './answer.js';
 import type { Caller } from './caller.js';
+import { failureReason } from './failure-reason.js';
 
 export interface FanOut<T> {
   /** In the order of the subsystems asked. */
@@ -13,9 +15,10 @@ export interface FanOut<T> {
 /** Asks one of them, in the name of the caller that is given: its time is what all that is asked of this one may take. */
 export type Ask<T> = (subsystem: Subsystem, asking: Caller) => Promise<T>;
 
-/** What came of asking one. */
+/** What came of asking one. `isCircle`: it is a gateway that asks us, and has nothing that we are not asked for already. */
 export type Outcome<T> =
   | { readonly subsystem: Subsystem; readonly answer: T }
+  | { readonly subsystem: Subsystem; readonly isCircle: true }
   | { readonly failure: SubsystemFailure; readonly error?: ConnectError };
 
 /** One of a fan-out. */
@@ -29,7 +32,7 @@ interface Part<T> {
 /**
  * Asks all of them at once. Only for reads: a mutation goes to the one that owns what it changes.
  * Those that are not connected, and those that have let call after call time out, are named among the failures and not
- * asked.
+ * asked. A gateway that the question came through is neither among the answers nor among the failures.
  *
  * @throws ConnectError of the caller's abort; if there were any and all failed, `invalid_argument` as the first says it
  *   that found the request bad, `unimplemented` if none offers it, else `unavailable` naming the subsystems.
@@ -83,11 +86,15 @@ async function askInTurn<T>(caller: Caller, subsystem: Subsystem, ask: Ask<T>, t
     return { subsystem, answer };
   } catch (error) {
     turn.ended(error);
-    return {
-      failure: { subsystemId: subsystem.id, reason: failureReason(error) },
-      error: ConnectError.from(error),
-    };
+    return outcomeOfError(subsystem, error);
   }
+}
+
+/** Of an error that asking one ended with. */
+export function outcomeOfError(subsystem: Subsystem, error: unknown): Outcome<never> {
+  if (isCircleRefusal(error)) return { subsystem, isCircle: true };
+  const failure = { subsystemId: subsystem.id, reason: failureReason(error) };
+  return { failure, error: ConnectError.from(error) };
 }
 
 function withoutDelay<T>(parts: readonly Part<T>[]): Array<Promise<Outcome<T>>> {
@@ -124,14 +131,6 @@ class TurnCaller implements Caller {
     const { leftMs, isProbe } = this.turn;
     return isProbe ? leftMs : Math.min(leftMs, this.caller.timeoutMs ?? leftMs);
   }
-}
-
-export function failureReason(error: unknown): FailureReason {
-  const { code } = ConnectError.from(error);
-  if (code === Code.DeadlineExceeded) return 'timeout';
-  if (code === Code.Unavailable) return 'unreachable';
-  if (code === Code.ResourceExhausted) return 'oversized';
-  return code === Code.Unimplemented ? 'unimplemented' : 'failed';
 }
 
 export function allFailed(failures: readonly SubsystemFailure[]): ConnectError {

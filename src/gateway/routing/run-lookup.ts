@@ -1,11 +1,13 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import type { Clock } from '../../runtime/clock.js';
 import { UndecodedGetRunResponseSchema } from '../gen/crowsnest/flowwatch/v1/undecoded_pb.js';
+import { isCircleRefusal } from '../connections/gateway-circle.js';
 import type { FanOutTurn } from '../connections/timeout-breaker.js';
 import { RunService } from '../gen/flowwatch/v1/run_service_pb.js';
 import type { Subsystem } from '../registry/subsystem-directory.js';
 import type { SubsystemFailure } from './answer.js';
-import { failureReason, turnAt } from './fan-out.js';
+import { failureReason } from './failure-reason.js';
+import { turnAt } from './fan-out.js';
 
 /** GetRun, its run left as bytes. */
 export const GET_RUN_UNDECODED = { ...RunService.method.getRun, output: UndecodedGetRunResponseSchema };
@@ -94,8 +96,12 @@ export class RunLookup {
   }
 }
 
-/** An engine whose ids have another form may say so instead of `not_found`. */
+/**
+ * An engine whose ids have another form may say so instead of `not_found`. A gateway that we are asked by has not got it
+ * for us, or it would not ask.
+ */
 function saysAbsent(error: unknown): boolean {
+  if (isCircleRefusal(error)) return true;
   const { code } = ConnectError.from(error);
   return code === Code.NotFound || code === Code.InvalidArgument;
 }

@@ -61,6 +61,41 @@ describe('the owner of a workflow', () => {
     );
   });
 
+  it('is looked for without waiting for one that lets call after call time out, but by a probe that finds it again', async () => {
+    const room = new SubsystemsRoom();
+    room.add('billing', { workflowIds: ['invoice'] });
+    const stuck = room.add('stuck', { workflowIds: ['pack'] });
+    const { workflows } = stuck.registered;
+    let stuckOutcome = Promise.withResolvers<readonly WorkflowDefinition[]>();
+    room.directory.onRefresh(({ id, workflows: listed }) =>
+      id === 'stuck' ? stuckOutcome.promise : Promise.resolve(listed),
+    );
+    const asked = (): number => room.directory.refreshed.filter((id) => id === 'stuck').length;
+    const missing = 'no subsystem that answered has a workflow refund; missing: stuck (timeout)';
+    const timeOut = async (): Promise<void> => {
+      await room.clock.advance(10_000);
+      stuckOutcome.reject(new ConnectError('it did not answer in time', Code.DeadlineExceeded));
+      stuckOutcome = Promise.withResolvers();
+      await settle();
+    };
+    for (let call = 1; call <= 3; call += 1) {
+      const found = errorOf(room.workflowOwners.find(ANN, 'refund'));
+      await settle();
+      await timeOut();
+      expect([(await found).message, asked()]).toEqual([missing, call]);
+    }
+    await room.clock.advance(999);
+    expect([(await errorOf(room.workflowOwners.find(ANN, 'refund'))).message, asked()]).toEqual([missing, 3]);
+    await room.clock.advance(1);
+    // No time passes, nor is there a second probe beside the first.
+    expect([(await errorOf(room.workflowOwners.find(ANN, 'refund'))).message, asked()]).toEqual([missing, 4]);
+    await room.clock.advance(1_000);
+    expect([(await errorOf(room.workflowOwners.find(ANN, 'refund'))).message, asked()]).toEqual([missing, 4]);
+    stuckOutcome.resolve([...workflows, workflow('refund')]);
+    await settle();
+    expect((await room.workflowOwners.find(ANN, 'refund')).subsystem.id).toBe('stuck');
+  });
+
   it('is told from another by a qualified id where both have it, until one no longer does', async () => {
     const room = new SubsystemsRoom();
     room.add('billing', { workflowIds: ['nightly', 'invoice'] });

@@ -3,6 +3,7 @@ import { type BearerAuthentication, DEFAULT_TENANT, type Principal, type Role, h
 import { AppError } from '../../errors/app-error.js';
 import type { SiteRules } from '../../http/index.js';
 import type { Readiness } from '../../lifecycle/index.js';
+import { circleRefusal } from '../connections/gateway-circle.js';
 import { Health } from '../gen/grpc/health/v1/health_pb.js';
 import { invalidArgument } from '../input/invalid-argument.js';
 import { accessOf } from './rpc-access.js';
@@ -78,9 +79,8 @@ export class RpcGate {
     if (gatewayPath === undefined) return;
     const passed = gatewayPath.split(',').map((id) => id.trim());
     if (!passed.includes(this.options.installationId())) return;
-    throw new ConnectError(
+    throw circleRefusal(
       'the request has come through this gateway before: gateways are registered with each other in a circle',
-      Code.FailedPrecondition,
     );
   }
 

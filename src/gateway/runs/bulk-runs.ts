@@ -15,7 +15,7 @@ import { runPool } from '../../runtime/worker-pool.js';
 import type { Subsystem } from '../registry/subsystem-directory.js';
 import type { Answer, SubsystemFailure } from '../routing/answer.js';
 import type { Caller } from '../routing/caller.js';
-import { failureReason } from '../routing/fan-out.js';
+import { failureReason } from '../routing/failure-reason.js';
 import { requireBulkIds } from '../routing/limits.js';
 import { type OwnedRun, type RunOwners, RUN_OWNERS } from '../routing/run-owners.js';
 import { shownId } from '../routing/shown-id.js';

@@ -1,9 +1,11 @@
 import { Code, ConnectError } from '@connectrpc/connect';
+import { isCircleRefusal } from '../connections/gateway-circle.js';
 import type { OwnedRun, RunOwners } from '../routing/run-owners.js';
 
 /**
  * Calls the owner of a run. If it answers `not_found` although it was remembered as the owner, that is forgotten and the
- * owner looked for once more. A mutation may go through this too: what answered `not_found` has changed nothing.
+ * owner looked for once more; so too if it is a gateway that is looking for the run itself, and asks us. A mutation may go
+ * through this too: what answered so has changed nothing.
  *
  * @param find Looks for the owner; called a second time at most.
  */
@@ -16,7 +18,7 @@ export async function callOwner<T>(
   try {
     return await call(owned);
   } catch (error) {
-    if (ConnectError.from(error).code !== Code.NotFound) throw error;
+    if (ConnectError.from(error).code !== Code.NotFound && !isCircleRefusal(error)) throw error;
     owners.forget(owned.subsystem, owned.runId);
     if (owned.qualified) throw error;
     const found = await find();

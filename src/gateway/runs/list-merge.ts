@@ -1,4 +1,4 @@
-import { failureReason } from '../routing/fan-out.js';
+import { failureReason } from '../routing/failure-reason.js';
 import type { ListSource } from './list-source.js';
 import type { ListedUpTo } from './run-cursor.js';
 import { type RunOrder, compareKeys } from './run-order.js';

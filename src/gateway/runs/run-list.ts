@@ -1,6 +1,7 @@
 import { type MessageInitShape, create, fromBinary } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { Inject, Injectable } from '@nestjs/common';
+import { isCircleRefusal } from '../connections/gateway-circle.js';
 import {
   type UndecodedListRunsResponse,
   UndecodedListRunsResponseSchema,
@@ -173,9 +174,15 @@ function question(
   return {
     order,
     matches: filterMatcher(filter),
-    ask: (cursor, limit) => {
+    ask: async (cursor, limit) => {
       const request: MessageInitShape<typeof ListRunsRequestSchema> = { ...base, pagination: { cursor, limit } };
-      return subsystem.connection.read(METHOD, request, callOptions(turns.get(subsystem) ?? caller));
+      try {
+        return await subsystem.connection.read(METHOD, request, callOptions(turns.get(subsystem) ?? caller));
+      } catch (error) {
+        // It lists nothing that whoever came through it does not list already.
+        if (isCircleRefusal(error)) return create(UndecodedListRunsResponseSchema);
+        throw error;
+      }
     },
   };
 }

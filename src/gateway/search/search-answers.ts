@@ -17,10 +17,12 @@ import {
   type SuggestResponse,
   SuggestResponseSchema,
 } from '../gen/flowwatch/v1/search_service_pb.js';
+import { isCircleRefusal } from '../connections/gateway-circle.js';
 import type { Subsystem } from '../registry/subsystem-directory.js';
 import { type Answer, type Answers, type SubsystemFailure, wholeAnswer } from '../routing/answer.js';
 import { type Caller, callOptions } from '../routing/caller.js';
-import { allFailed, failureReason, outcomeOf } from '../routing/fan-out.js';
+import { failureReason } from '../routing/failure-reason.js';
+import { allFailed, outcomeOf } from '../routing/fan-out.js';
 import { pageLimit } from '../routing/limits.js';
 import { WorkflowOwners } from '../routing/workflow-owners.js';
 import { sumInt32 } from '../routing/wire-sum.js';
@@ -68,6 +70,7 @@ export class SearchAnswers implements Answers<typeof SearchService> {
       );
       if (caller.signal.aborted) throw ConnectError.from(caller.signal.reason, Code.Canceled);
       if ('answer' in outcome) return wholeAnswer(outcome.answer);
+      if ('isCircle' in outcome) continue;
       if (outcome.error?.code === Code.InvalidArgument) throw outcome.error;
       failures.push(outcome.failure);
     }
@@ -119,6 +122,8 @@ async function reindexAll(
     const { runsQueued } = await connection.mutate(SearchService.method.reindex, time, callOptions(caller));
     return { runsQueued };
   } catch (error) {
+    // Whoever came through it has it do its own.
+    if (isCircleRefusal(error)) return { runsQueued: 0 };
     return { failure: { subsystemId, reason: failureReason(error) }, error: ConnectError.from(error) };
   }
 }

@@ -1,7 +1,7 @@
 import type { SearchResponse, SearchResult } from '../gen/flowwatch/v1/search_service_pb.js';
 import type { Subsystem } from '../registry/subsystem-directory.js';
 import type { FailureReason } from '../routing/answer.js';
-import { failureReason } from '../routing/fan-out.js';
+import { failureReason } from '../routing/failure-reason.js';
 import type { SearchPlace } from './search-cursor.js';
 
 /** Pages that one subsystem is asked for in one page of ours. */

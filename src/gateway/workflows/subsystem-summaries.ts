@@ -22,7 +22,7 @@ import {
   wholeAnswer,
 } from '../routing/answer.js';
 import { type Caller, callOptions } from '../routing/caller.js';
-import { type Ask, type Outcome, failureReason, fanOut, outcomesOf } from '../routing/fan-out.js';
+import { type Ask, type Outcome, fanOut, outcomeOfError, outcomesOf } from '../routing/fan-out.js';
 import { requireId } from '../routing/limits.js';
 import { nobodyHas, requireConnected } from '../routing/owner-error.js';
 import { formatQualifiedId, parseQualifiedId } from '../routing/qualified-id.js';
@@ -124,7 +124,8 @@ export class SubsystemSummaries {
   ): Promise<{ value: readonly WorkflowDefinition[]; failure: FailureReason | undefined }> {
     const asked = await attempt(caller, subsystem, () => this.workflowList.workflowsOf(caller, subsystem));
     if ('answer' in asked) return { value: asked.answer, failure: undefined };
-    return { value: subsystem.workflows, failure: asked.failure.reason };
+    const failure = 'failure' in asked ? asked.failure.reason : undefined;
+    return { value: subsystem.workflows, failure };
   }
 }
 
@@ -154,7 +155,7 @@ async function attempt<T>(caller: Caller, subsystem: Subsystem, ask: Ask<T>): Pr
     return { subsystem, answer: await ask(subsystem, caller) };
   } catch (error) {
     if (caller.signal.aborted) throw ConnectError.from(caller.signal.reason, Code.Canceled);
-    return { failure: { subsystemId, reason: failureReason(error) } };
+    return outcomeOfError(subsystem, error);
   }
 }
 
