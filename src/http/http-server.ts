@@ -13,6 +13,7 @@ import { expressOverHttp2 } from './express-over-http2.js';
 import { type HttpConfig, httpConfig } from './http.config.js';
 import { Http2Connections } from './http2-connections.js';
 import { RequestMounts } from './request-mounts.js';
+import { takeOver } from './take-over.js';
 import { type TlsPair, tlsPairOf, tlsProblems } from './tls.js';
 
 const LIMITS = {
@@ -26,8 +27,6 @@ const LIMITS = {
 /** How often an HTTP/2 connection is looked at, whether it is used and lives. */
 const HTTP2_CHECK_MS = 30_000;
 const IDLE_SWEEP_MS = 50;
-
-type Accept = (socket: Socket) => void;
 
 /**
  * The listening server, HTTP/1.1 and HTTP/2 on one port. Ours rather than Nest's, because time limits are given at
@@ -123,6 +122,7 @@ export class HttpServer implements Runnable {
       pingTimeoutMs: LIMITS.keepAliveTimeout,
       requestTimeoutMs: LIMITS.requestTimeout,
       isOpenEnded: ({ url }) => this.mounts.find(url)?.isOpenEnded?.(url) === true,
+      take: (stream, headers) => this.mounts.find(headers[':path'] ?? '')?.takeStream?.(stream, headers) === true,
       handle: (request, response) => {
         const mount = this.mounts.find(request.url);
         if (mount) mount.handle(request as unknown as IncomingMessage, response as unknown as ServerResponse);
@@ -136,12 +136,14 @@ export class HttpServer implements Runnable {
     const tls = tlsPairOf(this.config);
     if (!tls) {
       const server = createServer(LIMITS, listener);
-      const acceptHttp1 = takeOver(server, 'connection', (socket) => {
+      const acceptHttp1 = takeOver(server, 'connection', (socket: Socket) => {
         if (!this.admit(socket)) return;
         this.undecided.add(socket);
-        socket.once('close', () => this.undecided.delete(socket));
+        const decided = (): void => void this.undecided.delete(socket);
+        socket.once('close', decided);
         readPreface(socket, this.clock, LIMITS.headersTimeout, (protocol) => {
-          this.undecided.delete(socket);
+          socket.off('close', decided);
+          decided();
           if (protocol === 'http2') http2.accept(socket);
           else acceptHttp1(socket);
         });
@@ -158,8 +160,8 @@ export class HttpServer implements Runnable {
     const server = createSecureServer(options, listener);
     this.secureServer = server;
     server.prependListener('connection', (socket: Socket) => void this.admit(socket));
-    const acceptHttp1 = takeOver(server, 'secureConnection', (socket) => {
-      if ((socket as TLSSocket).alpnProtocol === 'h2') http2.accept(socket);
+    const acceptHttp1 = takeOver(server, 'secureConnection', (socket: TLSSocket) => {
+      if (socket.alpnProtocol === 'h2') http2.accept(socket);
       else acceptHttp1(socket);
     });
     return server;
@@ -182,14 +184,4 @@ export class HttpServer implements Runnable {
     });
     return true;
   }
-}
-
-/** Puts `accept` in the place of the server's own handling of a new connection, which is returned. */
-function takeOver(server: Server, event: 'connection' | 'secureConnection', accept: Accept): Accept {
-  const own = server.listeners(event) as Accept[];
-  server.removeAllListeners(event);
-  server.on(event, accept);
-  return (socket) => {
-    for (const each of own) each.call(server, socket);
-  };
 }

@@ -33,10 +33,17 @@ describe('Http2Connections', () => {
     listener.close();
   });
 
-  const connectionsOf = (times: Omit<Http2Options, 'isOpenEnded' | 'handle'>): Http2Connections =>
+  const connectionsOf = (times: Omit<Http2Options, 'isOpenEnded' | 'take' | 'handle'>): Http2Connections =>
     new Http2Connections({
       ...times,
       isOpenEnded: ({ url }) => url === '/open',
+      take: (stream, headers) => {
+        if (headers[':path'] !== '/taken') return false;
+        stream.on('error', () => undefined);
+        stream.respond({ ':status': 200 });
+        stream.write('as a stream');
+        return true;
+      },
       handle: (request, response) => {
         request.resume();
         answers.push(response);
@@ -89,6 +96,15 @@ describe('Http2Connections', () => {
     const gone = closed(answers[0] as Http2ServerResponse);
     client.destroy();
     await gone;
+  });
+
+  it('leaves a stream to whoever takes it, for as long as it goes on', async () => {
+    const stream = client.request({ ':method': 'POST', ':path': '/taken' }, { endStream: false });
+    const slow = client.request({ ':method': 'POST', ':path': '/slow' }, { endStream: false });
+    expect(String((await once(stream, 'data'))[0])).toBe('as a stream');
+    await closed(slow);
+    expect([stream.closed, answers.length]).toEqual([false, 1]);
+    stream.close();
   });
 
   it('resets a request that is not through in its time, and leaves one that may go on', async () => {

@@ -2,13 +2,16 @@ import {
   type Http2Server,
   type Http2ServerRequest,
   type Http2ServerResponse,
+  type IncomingHttpHeaders,
   type ServerHttp2Session,
+  type ServerHttp2Stream,
   constants,
   createServer,
 } from 'node:http2';
 import type { Socket } from 'node:net';
 import { endWhenAnswered } from './answered-stream.js';
 import { Http2ServerSession, type SessionTimes } from './http2-server-session.js';
+import { takeOver } from './take-over.js';
 
 /** Rapid resets, settings and ping floods are bounded by Node's own limits: they end the session. */
 const LIMITS = {
@@ -24,6 +27,8 @@ export interface Http2Options extends SessionTimes {
   /** A request has to be through by then, unless it may go on for ever. */
   readonly requestTimeoutMs: number;
   readonly isOpenEnded: (request: Http2ServerRequest) => boolean;
+  /** Asked first of each stream: true if it is answered as what it is. Then its request may go on for ever. */
+  readonly take: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => boolean;
   readonly handle: (request: Http2ServerRequest, response: Http2ServerResponse) => void;
 }
 
@@ -36,6 +41,12 @@ export class Http2Connections {
 
   constructor(private readonly options: Http2Options) {
     this.server = createServer(LIMITS, (request, response) => this.answer(request, response));
+    type Given = [stream: ServerHttp2Stream, headers: IncomingHttpHeaders, ...more: unknown[]];
+    const makeRequest = takeOver(this.server, 'stream', (...given: Given) => {
+      const [stream, headers] = given;
+      if (!stream.endAfterHeaders) endWhenAnswered(stream, options.clock);
+      if (!options.take(stream, headers)) makeRequest(...given);
+    });
   }
 
   get connections(): number {
@@ -69,11 +80,8 @@ export class Http2Connections {
   }
 
   private answer(request: Http2ServerRequest, response: Http2ServerResponse): void {
-    const { clock, requestTimeoutMs, isOpenEnded, handle } = this.options;
-    if (!request.stream.endAfterHeaders) {
-      endWhenAnswered(request.stream, clock);
-      if (!isOpenEnded(request)) this.limit(request, requestTimeoutMs);
-    }
+    const { requestTimeoutMs, isOpenEnded, handle } = this.options;
+    if (!request.stream.endAfterHeaders && !isOpenEnded(request)) this.limit(request, requestTimeoutMs);
     handle(request, response);
   }
 

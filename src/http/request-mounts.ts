@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { Injectable } from '@nestjs/common';
 
 export interface RequestMount {
@@ -9,6 +10,11 @@ export interface RequestMount {
    * face, and a `stream`.
    */
   readonly handle: (request: IncomingMessage, response: ServerResponse) => void;
+  /**
+   * Asked before `handle` of a stream of HTTP/2: true if it is answered as that, without the 3 KB that a request and a
+   * response are, because thousands of its kind stay open. What becomes of its errors is then the mount's affair.
+   */
+  readonly takeStream?: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => boolean;
   /** Whether a request body may go on for ever; any other has to be through within the request time. */
   readonly isOpenEnded?: (path: string) => boolean;
 }

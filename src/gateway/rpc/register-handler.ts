@@ -1,5 +1,4 @@
-import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import type { ServerHttp2Stream } from 'node:http2';
+import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { JsonReadOptions } from '@bufbuild/protobuf';
 import { createContextValues } from '@connectrpc/connect';
 import { contentTypeStreamRegExp, parseContentType } from '@connectrpc/connect/protocol-connect';
@@ -15,8 +14,8 @@ export interface RegisterHandlerOptions extends RegisterExchangeOptions {
   readonly jsonOptions: Partial<JsonReadOptions>;
 }
 
-const METHOD = GatewayService.method.register;
-const PATH = `/${METHOD.parent.typeName}/${METHOD.name}`;
+export const REGISTER = GatewayService.method.register;
+const PATH = `/${REGISTER.parent.typeName}/${REGISTER.name}`;
 /** What asks for more than a plain stream: left to the library. */
 const MORE = ['connect-timeout-ms', 'connect-content-encoding'] as const;
 
@@ -34,12 +33,11 @@ export class RegisterHandler {
     this.json = new RegisterFormat(false, maxBytes, jsonOptions);
   }
 
-  /** Whether the request is one of those that are served here. */
-  takes(path: string, { method, headers, httpVersionMajor }: IncomingMessage): boolean {
+  /** Whether the stream is one of those that are served here. */
+  takes(headers: IncomingHttpHeaders): boolean {
     return (
-      path === PATH &&
-      method === 'POST' &&
-      httpVersionMajor === 2 &&
+      headers[':path'] === PATH &&
+      headers[':method'] === 'POST' &&
       contentTypeStreamRegExp.test(headers['content-type'] ?? '') &&
       MORE.every((name) => headers[name] === undefined)
     );
@@ -47,15 +45,14 @@ export class RegisterHandler {
 
   async serve(
     call: RpcCall,
-    request: IncomingMessage,
-    response: ServerResponse,
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
     more: OutgoingHttpHeaders,
   ): Promise<void> {
-    const { stream } = response as unknown as { readonly stream: ServerHttp2Stream };
-    const isBinary = parseContentType(request.headers['content-type'] ?? null)?.binary === true;
+    const isBinary = parseContentType(headers['content-type'] ?? null)?.binary === true;
     const exchange = new RegisterExchange(stream, call, isBinary ? this.binary : this.json, this.options, more);
     try {
-      await this.options.admit({ method: METHOD, values: createContextValues().set(RPC_CALL, call) });
+      await this.options.admit({ method: REGISTER, values: createContextValues().set(RPC_CALL, call) });
     } catch (error) {
       exchange.end(error);
       return;

@@ -1,5 +1,6 @@
-import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import { Code, createContextValues } from '@connectrpc/connect';
+import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders as Http2Headers, ServerHttp2Stream } from 'node:http2';
+import { createContextValues } from '@connectrpc/connect';
 import { codeToString } from '@connectrpc/connect/protocol-connect';
 import type { UniversalHandler } from '@connectrpc/connect/protocol';
 import { Inject, Injectable, Logger } from '@nestjs/common';
@@ -16,15 +17,15 @@ import { GATEWAY_PATH_HEADER } from '../connections/subsystem-connection.js';
 import { type GatewayConfig, gatewayConfig } from '../gateway.config.js';
 import { checkedBody } from './checked-body.js';
 import { JSON_OPTIONS } from './read-message.js';
-import { RegisterHandler } from './register-handler.js';
+import { REGISTER, RegisterHandler } from './register-handler.js';
 import { LeanUnaryHandler } from './lean-unary-handler.js';
-import { accessOf } from './rpc-access.js';
 import { RPC_ANSWERS, type RpcAnswers } from './rpc-answers.js';
 import { RPC_CALL, RPC_OBSERVERS, type RpcCall, type RpcObserver } from './rpc-call.js';
 import { RpcCalls } from './rpc-calls.js';
 import { COMPRESSIONS, COMPRESS_FROM_BYTES } from './rpc-compression.js';
 import { corsHeaders, preflightHeaders } from './rpc-cors.js';
 import { sendHeadEarly } from './early-head.js';
+import { RpcEnds } from './rpc-ends.js';
 import { readExchange, writeExchange } from './rpc-exchange.js';
 import { type GatedCall, RpcGate } from './rpc-gate.js';
 import { RpcHandlers } from './rpc-handlers.js';
@@ -45,6 +46,7 @@ export class RpcServer implements Runnable {
   private readonly handlers: RpcHandlers;
   private readonly registrations: RegisterHandler;
   private readonly reads: LeanUnaryHandler;
+  private readonly ends: RpcEnds;
 
   constructor(
     mounts: RequestMounts,
@@ -52,7 +54,7 @@ export class RpcServer implements Runnable {
     readiness: Readiness,
     database: DatabaseConnection,
     @Inject(RPC_ANSWERS) answers: RpcAnswers,
-    @Inject(RPC_OBSERVERS) private readonly observers: readonly RpcObserver[],
+    @Inject(RPC_OBSERVERS) observers: readonly RpcObserver[],
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(RANDOM) private readonly random: Random,
     @Inject(httpConfig.token) { host, allowedHosts, corsOrigins }: HttpConfig,
@@ -70,6 +72,7 @@ export class RpcServer implements Runnable {
       installationId: () => database.installation.installationId,
     });
     const unexpected = (error: unknown): void => this.log.error({ message: 'unexpected error', error });
+    this.ends = new RpcEnds(observers, clock, this.log);
     this.calls = new RpcCalls({ streamsPerPrincipal, unexpected });
     const admit = async (context: GatedCall): Promise<void> => {
       try {
@@ -106,7 +109,9 @@ export class RpcServer implements Runnable {
     });
     for (const pathPrefix of PREFIXES) {
       const handle = (request: IncomingMessage, response: ServerResponse): void => this.handle(request, response);
-      mounts.mount({ pathPrefix, handle, isOpenEnded: (url) => this.isOpenEnded(url) });
+      const takeStream = (stream: ServerHttp2Stream, headers: Http2Headers): boolean =>
+        this.takeStream(stream, headers);
+      mounts.mount({ pathPrefix, handle, takeStream, isOpenEnded: (url) => this.isOpenEnded(url) });
     }
   }
 
@@ -130,30 +135,58 @@ export class RpcServer implements Runnable {
 
   private handle(request: IncomingMessage, response: ServerResponse): void {
     const { headers } = request;
-    const { origin } = headers;
-    const given = headers['x-request-id'];
-    const requestId = typeof given === 'string' && REQUEST_ID.test(given) ? given : this.random.uuid();
-    const isListed = origin !== undefined && this.site.isListed(origin);
     if (request.method === 'OPTIONS') {
-      response.writeHead(204, isListed ? preflightHeaders(origin) : {}).end();
+      const { origin } = headers;
+      response.writeHead(204, this.isListed(origin) ? preflightHeaders(origin) : {}).end();
       return;
     }
-    const more: OutgoingHttpHeaders = { 'X-Request-Id': requestId, 'X-Content-Type-Options': 'nosniff' };
-    if (isListed) Object.assign(more, corsHeaders(origin));
+    const requestId = this.requestIdOf(headers);
+    const more = this.answerHeaders(requestId, headers);
     const path = pathOf(request.url ?? '');
     const handler = this.handlers.find(path, headers['content-type']);
     requestContext.run({ requestId }, () => {
-      const begun = this.clock.monotonic();
       if (!handler) {
         refuse(404, request, response, more);
-        this.tell(undefined, undefined, response, { begun, requestId });
         return;
       }
-      const call = callFrom(request, requestId);
-      response.once('close', () => this.tell(handler, call, response, { begun, requestId }));
-      if (this.registrations.takes(path, request)) void this.registrations.serve(call, request, response, more);
-      else void this.answer(handler, path, call, request, response, more);
+      const call = callFrom(headers, request.socket.remoteAddress, requestId);
+      const begun = this.clock.monotonic();
+      response.once('close', () => {
+        const status = response.headersSent ? response.statusCode : undefined;
+        this.ends.tell(handler.method, call, { begun, status, isAnswered: response.writableEnded });
+      });
+      void this.answer(handler, path, call, request, response, more);
     });
+  }
+
+  private takeStream(stream: ServerHttp2Stream, headers: Http2Headers): boolean {
+    if (!this.registrations.takes(headers)) return false;
+    const requestId = this.requestIdOf(headers);
+    const call = callFrom(headers, stream.session?.socket.remoteAddress, requestId);
+    const begun = this.clock.monotonic();
+    // Whatever goes wrong closes it.
+    stream.on('error', () => undefined);
+    stream.once('close', () => {
+      const status = stream.headersSent ? 200 : undefined;
+      this.ends.tell(REGISTER, call, { begun, status, isAnswered: stream.writableEnded });
+    });
+    const more = this.answerHeaders(requestId, headers);
+    requestContext.run({ requestId }, () => void this.registrations.serve(call, stream, headers, more));
+    return true;
+  }
+
+  private requestIdOf({ 'x-request-id': given }: IncomingHttpHeaders): string {
+    return typeof given === 'string' && REQUEST_ID.test(given) ? given : this.random.uuid();
+  }
+
+  /** Of every answer. */
+  private answerHeaders(requestId: string, { origin }: IncomingHttpHeaders): OutgoingHttpHeaders {
+    const more = { 'X-Request-Id': requestId, 'X-Content-Type-Options': 'nosniff' };
+    return this.isListed(origin) ? { ...more, ...corsHeaders(origin) } : more;
+  }
+
+  private isListed(origin: string | undefined): origin is string {
+    return origin !== undefined && this.site.isListed(origin);
   }
 
   private async answer(
@@ -186,43 +219,18 @@ export class RpcServer implements Runnable {
       response.destroy();
     }
   }
-
-  private tell(
-    handler: UniversalHandler | undefined,
-    call: RpcCall | undefined,
-    response: ServerResponse,
-    { begun, requestId }: { readonly begun: number; readonly requestId: string },
-  ): void {
-    if (!handler || !call) return;
-    const { method } = handler;
-    // Without a code it never came to an answer: the client left, or what it sent could not be read.
-    const code = call.code ?? codeToString(response.writableEnded ? Code.InvalidArgument : Code.Canceled);
-    const ended = {
-      service: method.parent.typeName,
-      method: method.name,
-      access: accessOf(method) ?? 'admin',
-      principal: call.principal,
-      request: call.request,
-      commanded: call.commanded,
-      failure: call.failure,
-      code,
-      status: response.headersSent ? response.statusCode : 499,
-      durationMs: this.clock.monotonic() - begun,
-      requestId,
-    };
-    for (const observer of this.observers) observer.ended(ended);
-    const { service, method: name, access, status, durationMs } = ended;
-    const line = { message: 'rpc', service, method: name, code, status, durationMs: Math.round(durationMs) };
-    requestContext.run({ requestId }, () => this.log[levelOf(code, access)](line));
-  }
 }
 
-function callFrom({ headers, socket }: IncomingMessage, requestId: string): RpcCall {
+function callFrom(
+  headers: IncomingHttpHeaders | Http2Headers,
+  address: string | undefined,
+  requestId: string,
+): RpcCall {
   // Over HTTP/2 the authority stands in the place of Host: RFC 9113, section 8.3.1.
   const host = headers.host ?? one(headers[':authority']);
   return {
     requestId,
-    address: socket.remoteAddress ?? '',
+    address: address ?? '',
     site: { host, origin: headers.origin, 'sec-fetch-site': headers['sec-fetch-site'] },
     authorization: headers.authorization,
     gatewayPath: one(headers[GATEWAY_PATH_HEADER]),
@@ -237,10 +245,4 @@ function one(header: string | string[] | undefined): string | undefined {
 function pathOf(url: string): string {
   const query = url.indexOf('?');
   return query < 0 ? url : url.slice(0, query);
-}
-
-/** Changes and refusals are of interest to whoever runs the service, reads to whoever debugs it. */
-function levelOf(code: string, access: string): 'warn' | 'log' | 'debug' {
-  if (code === 'internal' || code === 'unknown' || code === 'data_loss') return 'warn';
-  return code !== 'ok' || access === 'operator' ? 'log' : 'debug';
 }
