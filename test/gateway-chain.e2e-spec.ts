@@ -131,16 +131,15 @@ describe('a gateway that is a subsystem of another', () => {
       path: String(headers['crowsnest-gateway-path']).split(', '),
       from: /^crowsnest\/\S+ \((.+)\)$/.exec(String(headers['user-agent']))?.[1],
     }));
-    // Either gateway has looked for it, and keeps 250 ms for an answer that names whoever was too slow.
-    const mostMs = timeoutMs - 2 * 250;
-    expect(calls.at(0)).toMatchObject({ method: 'GetRun' });
-    expect(calls.at(-1)).toMatchObject({ method: 'PauseRun' });
-    for (const { leftMs, path, from } of calls) {
-      expect(leftMs).toBeLessThanOrEqual(mostMs);
+    // Each gateway has looked for it: for whoever asks, and not for this call alone.
+    expect(calls.map(({ method }) => method)).toEqual(['GetRun', 'GetRun', 'PauseRun']);
+    for (const { path, from } of calls) {
       expect(new Set(path).size).toBe(2);
       expect(path[1]).toBe(from);
     }
-    expect(calls.at(-1)?.leftMs).toBeLessThanOrEqual(mostMs - heldMs);
+    // Either gateway keeps 250 ms for an answer that names whoever was too slow.
+    expect(calls[2]?.leftMs).toBeGreaterThan(0);
+    expect(calls[2]?.leftMs).toBeLessThanOrEqual(timeoutMs - 2 * 250 - heldMs);
   });
 
   it('is watched through', async () => {
