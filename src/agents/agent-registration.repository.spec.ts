@@ -5,7 +5,8 @@ import type { Principal } from '../auth/index.js';
 import type { RegisteredAgent } from './agent-registration.js';
 
 const DEFAULT_ADMIN: Principal = { kind: 'user', id: 'dan', role: 'admin', tenantId: 'default' };
-const HOUR = 3_600_000;
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
 const REFUSED = {
   code: 'auth.required',
   detail: 'the bootstrap token is unknown, expired, revoked or spent; ask for another',
@@ -79,6 +80,7 @@ describe('registration', () => {
   it('gets the same agent and a fresh credential by the same request id, for no further use', async () => {
     const { token } = await room.issueToken({ maxUses: 2 });
     const first = await room.register(token, 'scanner', REQUEST);
+    await room.clock.advance(MINUTE);
     const second = await room.register(token, 'scanner', REQUEST);
     expect(second.agent.id).toBe(first.agent.id);
     expect(await room.authority.find(first.credential)).toBe('unknown');
@@ -89,18 +91,41 @@ describe('registration', () => {
     await expect(room.register(token, 'one-more')).rejects.toMatchObject(REFUSED);
   });
 
-  it('takes one use for a request that is sent many times at once', async () => {
+  it('takes one use for a request that is sent many times at once, and answers each with what holds', async () => {
     const { token, id } = await room.issueToken({ maxUses: 20 });
-    const outcomes = await Promise.allSettled(
-      Array.from({ length: 10 }, () => room.register(token, 'scanner', REQUEST)),
-    );
-    const done = outcomes.filter((outcome) => outcome.status === 'fulfilled');
-    expect(done.length).toBeGreaterThan(0);
-    expect(new Set(done.map(({ value }) => value.agent.id)).size).toBe(1);
+    const twins = await Promise.all(Array.from({ length: 4 }, () => room.register(token, 'scanner', REQUEST)));
+    expect(new Set(twins.map(({ agent }) => agent.id)).size).toBe(1);
+    for (const twin of twins) expect(await room.authority.find(twin.credential)).toEqual(principalOf(twin));
     expect(await room.tokensService.get(ADMIN, id)).toMatchObject({ remainingUses: 19 });
     expect(await names()).toEqual(['scanner']);
+    await Promise.all(Array.from({ length: 4 }, () => room.register(token, 'scanner', REQUEST)));
     const last = await room.register(token, 'scanner', REQUEST);
     expect(await room.authority.find(last.credential)).toEqual(principalOf(last));
+    expect(last.agent.credentials).toHaveLength(4);
+  });
+
+  it('is not told by its own request that its name is taken', async () => {
+    const { token } = await room.issueToken({ maxUses: 2 });
+    const hasName = room.agents.hasName.bind(room.agents);
+    let first: RegisteredAgent | undefined;
+    room.agents.hasName = async (tenantId, name) => {
+      room.agents.hasName = hasName;
+      first = await room.register(token, 'scanner', REQUEST);
+      return hasName(tenantId, name);
+    };
+    const second = await room.register(token, 'scanner', REQUEST);
+    expect(second.agent.id).toBe(first?.agent.id);
+  });
+
+  it('by a request id of another agent is refused, and takes nothing from that one', async () => {
+    const { token, id } = await room.issueToken({ maxUses: 2 });
+    const first = await room.register(token, 'scanner', REQUEST);
+    const reused = { code: 'request.idempotency_key_reused', detail: expect.stringContaining('"scanner"') };
+    await expect(room.register(token, 'scanner-2', REQUEST)).rejects.toMatchObject(reused);
+    await room.clock.advance(MINUTE);
+    await expect(room.register(token, 'scanner-2', REQUEST)).rejects.toMatchObject(reused);
+    expect(await room.authority.find(first.credential)).toEqual(principalOf(first));
+    expect(await room.tokensService.get(ADMIN, id)).toMatchObject({ remainingUses: 1 });
   });
 
   it('is taken up by the same request id after a crash between the use and the agent', async () => {

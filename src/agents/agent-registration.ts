@@ -18,6 +18,12 @@ import type { BootstrapTokenDocument } from './bootstrap/bootstrap-token.documen
 import { BootstrapTokensRepository } from './bootstrap/bootstrap-tokens.repository.js';
 import { TokenRefused } from './bootstrap/token-refused.js';
 
+/** Longer than an agent waits for an answer before it asks again. */
+const TWIN_MS = 60_000;
+const MAX_CREDENTIALS = 4;
+/** Changes of the agent between our look and our update, before we stop believing in chance. */
+const MAX_ATTEMPTS = 10;
+
 export interface RegisteredAgent {
   readonly agent: Agent;
   /** The only time that it is told. */
@@ -43,7 +49,7 @@ export class AgentRegistration {
     @Inject(RANDOM) private readonly random: Random,
   ) {}
 
-  /** @throws TokenRefused; AppError `resource.name_taken`. */
+  /** @throws TokenRefused; AppError `resource.name_taken`, `request.idempotency_key_reused`. */
   async register(request: RegisterAgent): Promise<RegisteredAgent> {
     const now = await this.time.read();
     const token = await this.tokens.prove(request.token);
@@ -79,14 +85,16 @@ export class AgentRegistration {
     if (token.expiresAt <= now) throw new TokenRefused('expired', token);
     const known = registeredBy(token, requestKey);
     if (known) return known;
-    if (token.remainingUses > 0 && (await this.agents.hasName(token.tenantId, name))) throw nameTaken(name);
+    const isTaken = token.remainingUses > 0 && (await this.agents.hasName(token.tenantId, name));
     const agentId = new Types.ObjectId();
-    if (await this.tokens.use(token._id, { requestKey, agentId }, now)) return agentId;
-    // Spent or revoked by now; or the same request was sent twice, and the other was first.
+    if (!isTaken && (await this.tokens.use(token._id, { requestKey, agentId }, now))) return agentId;
+    // The token is spent or revoked by now; or the same request was sent twice, and the other was first.
     const current = await this.tokens.findById(token._id);
-    const other = current && current.revokedAt === null ? registeredBy(current, requestKey) : undefined;
-    if (!other) throw new TokenRefused(current && current.revokedAt === null ? 'spent' : 'revoked', token);
-    return other;
+    const holds = current?.revokedAt === null;
+    const other = holds ? registeredBy(current, requestKey) : undefined;
+    if (other) return other;
+    if (isTaken) throw nameTaken(name);
+    throw new TokenRefused(holds ? 'spent' : 'revoked', token);
   }
 
   /** The agent is there: its registration is repeated. Or its name is: then the token gets its use back. */
@@ -95,17 +103,22 @@ export class AgentRegistration {
     requestKey: string,
     token: BootstrapTokenDocument,
   ): Promise<AgentDocument> {
-    const known = await this.agents.findById(fresh._id);
-    if (known === null) {
-      await this.tokens.giveBack(fresh.bootstrapTokenId, requestKey);
-      throw nameTaken(fresh.name);
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+      const known = await this.agents.findById(fresh._id);
+      if (known === null) {
+        await this.tokens.giveBack(fresh.bootstrapTokenId, requestKey);
+        throw nameTaken(fresh.name);
+      }
+      if (known.status !== 'active') throw new TokenRefused('agent_revoked', token);
+      if (known.name !== fresh.name) {
+        const detail = `this requestId registered the agent "${known.name}"; take one of its own for "${fresh.name}"`;
+        throw new AppError('request.idempotency_key_reused', detail);
+      }
+      const credentials = [...twinsOf(known, fresh.createdAt), ...fresh.credentials];
+      const agent = await this.agents.update(known._id, known.version, { credentials }, fresh.createdAt);
+      if (agent !== null) return agent;
     }
-    if (known.status !== 'active') throw new TokenRefused('agent_revoked', token);
-    // Nobody knows what the lost answers told, so only this one holds.
-    const { credentials, createdAt } = fresh;
-    const agent = await this.agents.update(known._id, known.version, { credentials }, createdAt);
-    if (agent === null) throw new AppError('resource.version_conflict', 'the agent changed meanwhile; repeat this');
-    return agent;
+    throw new AppError('resource.version_conflict', 'the agent changes all the time; repeat this');
   }
 
   private async refuseDeletedTenant({ tenantId, _id }: AgentDocument, token: BootstrapTokenDocument): Promise<void> {
@@ -145,6 +158,15 @@ export class AgentRegistration {
 
 function registeredBy({ registrations }: BootstrapTokenDocument, requestKey: string): Types.ObjectId | undefined {
   return registrations.find((each) => each.requestKey === requestKey)?.agentId;
+}
+
+/**
+ * Nobody knows what lost answers told, so what was issued before holds no more. Unless it was just now: then the same
+ * request may be served twice at once, and its sender has either answer.
+ */
+function twinsOf({ credentials }: AgentDocument, now: Date): AgentDocument['credentials'] {
+  const since = now.getTime() - TWIN_MS;
+  return credentials.filter(({ createdAt }) => createdAt.getTime() > since).slice(1 - MAX_CREDENTIALS);
 }
 
 function nameTaken(name: string): AppError {

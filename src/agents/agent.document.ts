@@ -30,7 +30,7 @@ export interface AgentDocument {
   readonly labels: readonly StoredLabel[];
   readonly status: AgentStatus;
   readonly schedulable: boolean;
-  /** At most two, the newest last. */
+  /** The newest last: at most two, or four where its registration was repeated within a minute. */
   readonly credentials: readonly StoredAgentCredential[];
   /** By the server's time, as the two below. The registration counts as seen. */
   readonly lastSeenAt: Date;
