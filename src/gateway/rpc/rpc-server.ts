@@ -163,6 +163,14 @@ export class RpcServer implements Runnable {
     if (!this.registrations.takes(headers)) return false;
     const requestId = this.requestIdOf(headers);
     const call = callFrom(headers, stream.session?.socket.remoteAddress, requestId);
+    this.tellOf(call, stream);
+    const more = this.answerHeaders(requestId, headers);
+    requestContext.run({ requestId }, () => void this.registrations.serve(call, stream, headers, more));
+    return true;
+  }
+
+  /** By itself, so that no headers are kept as long as the stream. */
+  private tellOf(call: RpcCall, stream: ServerHttp2Stream): void {
     const begun = this.clock.monotonic();
     // Whatever goes wrong closes it.
     stream.on('error', () => undefined);
@@ -170,9 +178,6 @@ export class RpcServer implements Runnable {
       const status = stream.headersSent ? 200 : undefined;
       this.ends.tell(REGISTER, call, { begun, status, isAnswered: stream.writableEnded });
     });
-    const more = this.answerHeaders(requestId, headers);
-    requestContext.run({ requestId }, () => void this.registrations.serve(call, stream, headers, more));
-    return true;
   }
 
   private requestIdOf({ 'x-request-id': given }: IncomingHttpHeaders): string {
