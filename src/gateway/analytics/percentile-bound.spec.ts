@@ -47,6 +47,11 @@ describe('percentiles of several subsystems', () => {
     );
   });
 
+  it('are told only as far as anybody tells them', () => {
+    const [p50, p95] = [durationFromMs(1), durationFromMs(2)];
+    expect(greatestPercentiles([{ p50 }, { p50, p95 }, {}])).toEqual({ p50, p95, p99: undefined });
+  });
+
   it('are exact for one', () => {
     fc.assert(
       fc.property(anySamples, (samples) => {

@@ -21,9 +21,13 @@ export function saysAnything({ p50, p95, p99 }: Percentiles): boolean {
 /**
  * Percentiles of several sets of samples follow from those of each only within bounds. This is the upper one: no set has
  * more than its share above its own percentile, so all together do not above the greatest. Never lower than the truth.
+ * What none of them tells stays untold.
  */
 export function greatestPercentiles(all: readonly Percentiles[]): Percentiles {
-  const greatest = (key: keyof Percentiles): Duration => durationOf(max(all.map((each) => nanosOf(each[key]))));
+  const greatest = (key: keyof Percentiles): Duration | undefined => {
+    const told = all.flatMap(({ [key]: each }) => (each ? [toNanos(each)] : []));
+    return told.length === 0 ? undefined : durationOf(max(told));
+  };
   return { p50: greatest('p50'), p95: greatest('p95'), p99: greatest('p99') };
 }
 
