@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Figure, median } from './figure.ts';
 import { Child } from './support/child.ts';
 import type { WatchersCommand } from './support/gateway-live-watchers.ts';
+import { registerSubsystems } from './support/register-subsystems.ts';
 import { ServiceProcess } from './support/service-process.ts';
 
 const SUPPORT = join(import.meta.dirname, 'support');
@@ -56,18 +57,6 @@ async function round(source: Child, watchers: Child, target: Target): Promise<Ro
   return { perSecond: deliveries / seconds, cpu: Object.fromEntries(cpu) as Record<string, number> };
 }
 
-async function register(service: ServiceProcess, endpoints: readonly string[]): Promise<void> {
-  for (const [i, endpoint] of endpoints.entries()) {
-    await service.call('POST', '/gateway/subsystems', { id: `s${i}`, endpoint });
-  }
-  for (let tries = 0; ; tries += 1) {
-    const { items } = await service.call<{ items: Array<{ state: string }> }>('GET', '/gateway/subsystems');
-    if (items.filter(({ state }) => state === 'connected').length === endpoints.length) return;
-    if (tries > 100) throw new Error(`the subsystems do not connect: ${JSON.stringify(items)}`);
-    await delay(100);
-  }
-}
-
 const thousands = (value: number): string => `${(value / 1_000).toFixed(0)} k/s`;
 
 function told(rounds: readonly Round[]): string {
@@ -85,7 +74,10 @@ export async function run(): Promise<Figure[]> {
     const endpoints = JSON.parse(await source.line()) as string[];
     const plain = new Child([join(SUPPORT, 'gateway-live-peer.ts'), ...endpoints]);
     started.push(plain);
-    await register(await service.ready(), endpoints);
+    await registerSubsystems(
+      await service.ready(),
+      endpoints.map((endpoint, i) => [`s${i}`, endpoint]),
+    );
     const ours: Target = { name: 'service', origin: service.origin, process: service.child, share: 1 / SUBSYSTEMS };
     const peer: Target = { name: 'pass-through', origin: await plain.line(), process: plain, share: 1 };
     const rounds = new Map<Target, Round[]>([

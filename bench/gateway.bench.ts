@@ -1,11 +1,11 @@
 // Lists of runs over three subsystems and reads of one run, through the built service, beside a subsystem called directly and
 // what plain connect-es makes of it. Every process is its own, on this machine. Runs against dist/.
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { type Figure, median, milliseconds } from './figure.ts';
 import { Child } from './support/child.ts';
 import type { Load, LoadResult } from './support/gateway-load.ts';
 import { runsOf } from './support/gateway-runs.ts';
+import { registerSubsystems } from './support/register-subsystems.ts';
 import { ServiceProcess } from './support/service-process.ts';
 
 const SUPPORT = join(import.meta.dirname, 'support');
@@ -52,18 +52,6 @@ async function rounds(load: Child, targets: readonly Target[], call: Call): Prom
   return measured;
 }
 
-async function register(service: ServiceProcess, endpoints: readonly string[]): Promise<void> {
-  for (const [i, endpoint] of endpoints.entries()) {
-    await service.call('POST', '/gateway/subsystems', { id: `s${i}`, endpoint });
-  }
-  for (let tries = 0; ; tries += 1) {
-    const { items } = await service.call<{ items: Array<{ state: string }> }>('GET', '/gateway/subsystems');
-    if (items.filter(({ state }) => state === 'connected').length === endpoints.length) return;
-    if (tries > 100) throw new Error(`the subsystems do not connect: ${JSON.stringify(items)}`);
-    await delay(100);
-  }
-}
-
 const rate = (perSecond: number): string => `${perSecond.toFixed(0)}/s`;
 const of = (each: readonly Round[] | undefined, read: (round: Round) => number): number =>
   median((each ?? []).map(read));
@@ -85,7 +73,10 @@ export async function run(): Promise<Figure[]> {
     const endpoints = await Promise.all(subsystems.map((subsystem) => subsystem.line()));
     const plain = new Child([join(SUPPORT, 'gateway-peer.ts'), ...endpoints]);
     started.push(plain);
-    await register(await service.ready(), endpoints);
+    await registerSubsystems(
+      await service.ready(),
+      endpoints.map((endpoint, i) => [`s${i}`, endpoint]),
+    );
     const direct: Target = {
       name: 'direct',
       origin: endpoints[0] ?? '',
