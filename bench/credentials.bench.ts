@@ -68,12 +68,13 @@ async function figureOf(kind: Kind): Promise<Figure> {
       if (attempt >= 0) times[which].push(time);
     }
   }
-  const [wrong, unknown] = [mean(times.wrong), mean(times.unknown)];
+  // One pause of the machine in a thousand attempts is more in the mean than what is looked for.
+  const [wrong, unknown] = [median(times.wrong), median(times.unknown)];
   const apart = Math.abs(wrong - unknown) / Math.min(wrong, unknown);
   return {
-    figure: `credentials of ${kind.name}: a wrong secret, mean of ${ATTEMPTS.toLocaleString('en')} interleaved attempts`,
-    ours: `${micros(wrong)} (median ${micros(median(times.wrong))}), ${(apart * 100).toFixed(1)} % apart`,
-    peer: `an unknown id ${micros(unknown)} (median ${micros(median(times.unknown))})`,
+    figure: `credentials of ${kind.name}: a wrong secret, median of ${ATTEMPTS.toLocaleString('en')} interleaved attempts`,
+    ours: `${micros(wrong)} (mean ${micros(mean(times.wrong))}), ${(apart * 100).toFixed(1)} % apart`,
+    peer: `an unknown id ${micros(unknown)} (mean ${micros(mean(times.unknown))})`,
     goal: 'within 5 %',
     met: apart <= 0.05,
   };
