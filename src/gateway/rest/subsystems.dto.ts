@@ -3,6 +3,7 @@ import { pageSchema } from '../../http/index.js';
 import { CALL_BACK_FAILURES } from '../registry/call-back-failure.js';
 import { DESCRIPTION_LIMITS, SUBSYSTEM_ID_RULE, metadataProblems } from '../registry/register-request.js';
 import { SUBSYSTEM_ID } from '../registry/subsystem-key.js';
+import { offered, offeredSchemas } from './offered.js';
 
 const STATES = ['connecting', 'connected', 'stale'] as const;
 
@@ -51,7 +52,6 @@ const state = z.enum(STATES).meta({
   description:
     '`connecting`: it lives, but cannot be called (yet), and is not asked. `connected`: it is asked. `stale`: it has not answered, and is not asked.',
 });
-const offered = z.boolean();
 
 export const SubsystemAnswer = z
   .object({
@@ -81,14 +81,7 @@ export const SubsystemAnswer = z
     ),
     capabilities: z
       .object({
-        retryRun: offered,
-        retryFromStep: offered,
-        cancelRun: offered,
-        pauseRun: offered,
-        resumeRun: offered,
-        skipStep: offered,
-        streaming: offered,
-        analytics: offered,
+        ...offeredSchemas,
         search: offered,
       })
       .nullable()

@@ -7,6 +7,7 @@ import {
 } from '../gen/flowwatch/v1/types_pb.js';
 import { countedPageSchema, told } from './answer-view.js';
 import { gatewayPageQuery } from './gateway-query.js';
+import { offered, offeredSchemas } from './offered.js';
 import { owner } from './run-view.js';
 import { textOf, textSchema, timeOf, timeSchema } from './wire-values.js';
 import { wordOf, wordSchema } from './wire-words.js';
@@ -76,18 +77,10 @@ export function graphView({ workflowId, nodes, edges }: Graph): Omit<GatewayGrap
   };
 }
 
-const offered = z.boolean();
 const days = z.int().nullable().meta({ description: 'Null if it is not told.' });
 
 const capabilities = z.object({
-  retryRun: offered,
-  retryFromStep: offered,
-  cancelRun: offered,
-  pauseRun: offered,
-  resumeRun: offered,
-  skipStep: offered,
-  streaming: offered,
-  analytics: offered,
+  ...offeredSchemas,
   search: z
     .object({
       engine: textSchema,
