@@ -1,18 +1,17 @@
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { type Socket, connect } from 'node:net';
+import { LoopbackServer } from './loopback-server.js';
 
 /**
  * The network between a browser and a service on loopback, which a test can cut as a lost Wi-Fi does: the browser's
  * connections break and new ones fail, while the service is told nothing.
  */
 export class BrowserLink {
-  private readonly server: Server;
-  private readonly clients = new Set<Socket>();
+  private readonly server: LoopbackServer;
   private readonly upstreams = new Set<Socket>();
   private isCut = false;
 
   private constructor(port: number) {
-    this.server = createServer((client) => {
+    this.server = new LoopbackServer((client) => {
       if (this.isCut) client.destroy();
       else this.join(client, connect({ port, host: '127.0.0.1' }));
     });
@@ -20,18 +19,17 @@ export class BrowserLink {
 
   static async start(port: number): Promise<BrowserLink> {
     const link = new BrowserLink(port);
-    link.server.listen(0, '127.0.0.1');
-    await once(link.server, 'listening');
+    await link.server.start();
     return link;
   }
 
   get url(): string {
-    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+    return this.server.origin;
   }
 
   cut(): void {
     this.isCut = true;
-    for (const client of this.clients) client.destroy();
+    for (const client of this.server.sockets) client.destroy();
   }
 
   mend(): void {
@@ -39,14 +37,11 @@ export class BrowserLink {
   }
 
   async stop(): Promise<void> {
-    const closed = once(this.server, 'close');
-    this.server.close();
-    for (const socket of [...this.clients, ...this.upstreams]) socket.destroy();
-    await closed;
+    for (const upstream of this.upstreams) upstream.destroy();
+    await this.server.stop();
   }
 
   private join(client: Socket, upstream: Socket): void {
-    this.clients.add(client);
     this.upstreams.add(upstream);
     client.on('data', (bytes) => void upstream.write(bytes));
     upstream.on('data', (bytes) => void (client.destroyed || client.write(bytes)));
@@ -56,11 +51,8 @@ export class BrowserLink {
         this.upstreams.delete(upstream);
         client.destroy();
       });
-    client
-      .on('error', () => undefined)
-      .once('close', () => {
-        this.clients.delete(client);
-        if (!this.isCut) upstream.destroy();
-      });
+    client.once('close', () => {
+      if (!this.isCut) upstream.destroy();
+    });
   }
 }

@@ -1,9 +1,9 @@
 import { createServer as createHttp1 } from 'node:http';
 import { constants, createServer as createHttp2 } from 'node:http2';
-import { type AddressInfo, type Server, type Socket, createServer } from 'node:net';
 import { finished } from 'node:stream';
 import type { RpcRequest, RpcResponse } from './flowwatch-subsystem-adapter.js';
 import { byPreface } from './flowwatch-subsystem.js';
+import { LoopbackServer } from './loopback-server.js';
 
 export const HOSTILE_ANSWERS = [
   /** Data without end, as fast as it is taken. */
@@ -51,9 +51,8 @@ export class HostileSubsystem {
   connections = 0;
   /** Bytes of `endless` and `flood` that were handed over. */
   written = 0;
-  private readonly sockets = new Set<Socket>();
   private readonly dripping = new Set<RpcResponse>();
-  private readonly server: Server;
+  private readonly server: LoopbackServer;
 
   /** `silent`: accepts connections and says nothing. `gibberish`: answers in no protocol. */
   constructor(
@@ -63,10 +62,8 @@ export class HostileSubsystem {
     const http2 = createHttp2((request, response) => this.respond(request, response));
     const http1 = createHttp1((request, response) => this.respond(request, response));
     http2.on('sessionError', () => undefined);
-    this.server = createServer((socket) => {
+    this.server = new LoopbackServer((socket) => {
       this.connections += 1;
-      this.sockets.add(socket);
-      socket.on('error', () => undefined).on('close', () => this.sockets.delete(socket));
       if (this.answer === 'silent') return;
       if (this.answer === 'gibberish') socket.write(Buffer.alloc(100, 0xff));
       else if (protocols === 'http1') http1.emit('connection', socket);
@@ -76,17 +73,16 @@ export class HostileSubsystem {
   }
 
   async start(port = 0): Promise<this> {
-    await new Promise<void>((resolve) => this.server.listen(port, '127.0.0.1', resolve));
+    await this.server.start(port);
     return this;
   }
 
   async stop(): Promise<void> {
-    for (const socket of this.sockets) socket.destroy();
-    await new Promise<void>((resolve) => this.server.close(() => resolve()));
+    await this.server.stop();
   }
 
   get endpoint(): string {
-    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+    return this.server.origin;
   }
 
   drip(): void {
@@ -125,15 +121,15 @@ export class HostileSubsystem {
       case 'cut-within':
         begin(response, 200, 'stream' in request ? PROTO : { ...PROTO, 'content-length': 100_000 });
         write(response, CHUNK.subarray(0, 1_000));
-        return void setImmediate(() => this.cut());
+        return void setImmediate(() => this.server.reset());
       case 'cut-quietly':
-        if (!('stream' in request)) return this.cut();
+        if (!('stream' in request)) return this.server.reset();
         begin(response, 200, PROTO);
         return void request.stream.write(RUN_A, () => request.stream.destroy());
       case 'cut':
-        return this.cut();
+        return this.server.reset();
       case 'refuse':
-        return 'stream' in request ? request.stream.close(constants.NGHTTP2_REFUSED_STREAM) : this.cut();
+        return 'stream' in request ? request.stream.close(constants.NGHTTP2_REFUSED_STREAM) : this.server.reset();
       case 'goaway':
         if (!('stream' in request) || request.stream.id === 1) return;
         this.answer = 'refuse';
@@ -164,10 +160,6 @@ export class HostileSubsystem {
     };
     response.on('drain', more);
     more();
-  }
-
-  private cut(): void {
-    for (const socket of this.sockets) socket.resetAndDestroy();
   }
 }
 

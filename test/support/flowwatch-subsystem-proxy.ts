@@ -1,19 +1,20 @@
-import { type AddressInfo, type Server, type Socket, connect, createServer } from 'node:net';
+import { type Socket, connect } from 'node:net';
+import { LoopbackServer } from './loopback-server.js';
 
 /** Stands between the gateway and a subsystem, and can become a half-open connection: open, and nothing comes through. */
 export class SilencingProxy {
-  private readonly sockets = new Set<Socket>();
+  private readonly upstreams = new Set<Socket>();
   private isSilent = false;
-  private readonly server: Server;
+  private readonly server: LoopbackServer;
 
   constructor(target: number) {
-    this.server = createServer((client) => {
+    this.server = new LoopbackServer((client) => {
       const upstream = connect(target, '127.0.0.1');
+      this.upstreams.add(upstream);
       for (const [from, to] of [
         [client, upstream],
         [upstream, client],
       ] as const) {
-        this.sockets.add(from);
         from.on('data', (chunk) => void (this.isSilent || to.write(chunk)));
         from.on('error', () => undefined).on('close', () => void (this.isSilent || to.destroy()));
       }
@@ -21,17 +22,17 @@ export class SilencingProxy {
   }
 
   async start(): Promise<this> {
-    await new Promise<void>((resolve) => this.server.listen(0, '127.0.0.1', resolve));
+    await this.server.start();
     return this;
   }
 
   async stop(): Promise<void> {
-    for (const socket of this.sockets) socket.destroy();
-    await new Promise<void>((resolve) => this.server.close(() => resolve()));
+    for (const upstream of this.upstreams) upstream.destroy();
+    await this.server.stop();
   }
 
   get endpoint(): string {
-    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+    return this.server.origin;
   }
 
   silence(): void {

@@ -1,10 +1,11 @@
 import { Code, ConnectError, type Interceptor } from '@connectrpc/connect';
 import { type IncomingHttpHeaders, createServer as createHttp1 } from 'node:http';
 import { type Http2Server, createServer as createHttp2 } from 'node:http2';
-import { type AddressInfo, type Server, type Socket, createServer } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import { type RpcRequest, type RpcResponse, rpcListener } from './flowwatch-subsystem-adapter.js';
 import { SubsystemData, type SubsystemDataOptions } from './flowwatch-subsystem-data.js';
 import { SubsystemServices, type ServicesOptions } from './flowwatch-subsystem-services.js';
+import { LoopbackServer } from './loopback-server.js';
 
 export interface FlowWatchSubsystemOptions extends SubsystemDataOptions, ServicesOptions {
   /** What its port speaks; both by default, as the Go servers do. */
@@ -29,9 +30,8 @@ export class FlowWatchSubsystem {
   readonly services: SubsystemServices;
   /** Connections ever accepted. */
   accepted = 0;
-  private readonly sockets = new Set<Socket>();
   private readonly http2: Http2Server;
-  private readonly server: Server;
+  private readonly server: LoopbackServer;
   private failure: ConnectError | undefined;
   private readonly held = new Map<string, Promise<void>>();
   private losesAnswerOf: string | undefined;
@@ -48,13 +48,9 @@ export class FlowWatchSubsystem {
     };
     this.http2 = createHttp2(answer);
     const http1 = createHttp1(answer);
-    this.server = createServer((socket) => {
+    this.server = new LoopbackServer((socket) => {
       this.accepted += 1;
-      this.sockets.add(socket);
-      socket
-        .setNoDelay(true)
-        .on('error', () => undefined)
-        .on('close', () => this.sockets.delete(socket));
+      socket.setNoDelay(true);
       if (options.protocols === 'http1') http1.emit('connection', socket);
       else if (options.protocols === 'http2') this.http2.emit('connection', socket);
       else byPreface(socket, this.http2, http1);
@@ -63,27 +59,27 @@ export class FlowWatchSubsystem {
   }
 
   async start(): Promise<this> {
-    await new Promise<void>((resolve) => this.server.listen(this.options.port ?? 0, '127.0.0.1', resolve));
+    await this.server.start(this.options.port);
     return this;
   }
 
   async stop(): Promise<void> {
     this.services.endStreams();
     this.cut();
-    await new Promise<void>((resolve) => this.server.close(() => resolve()));
+    await this.server.stop();
   }
 
   get port(): number {
-    return (this.server.address() as AddressInfo).port;
+    return this.server.port;
   }
 
   get endpoint(): string {
-    return `http://127.0.0.1:${this.port}`;
+    return this.server.origin;
   }
 
   /** Connections that are open. */
   get connections(): number {
-    return this.sockets.size;
+    return this.server.sockets.size;
   }
 
   count(method: string): number {
@@ -107,7 +103,7 @@ export class FlowWatchSubsystem {
 
   /** Breaks every connection, as a process that dies does. It goes on listening. */
   cut(): void {
-    for (const socket of this.sockets) socket.resetAndDestroy();
+    this.server.reset();
   }
 
   /** The next call of the method is carried out; its connection breaks before the answer. */
