@@ -1,0 +1,180 @@
+import type { JsonObject } from '@bufbuild/protobuf';
+
+const x = (length: number): string => 'x'.repeat(length);
+const many = (count: number, text = 'r'): string[] => Array.from({ length: count }, () => text);
+const query = (name: string, values: readonly string[]): string => values.map((each) => `${name}=${each}`).join('&');
+/** The run that the mistakes are about, of a subsystem `billing` that has it. */
+export const RUN = 'billing-run-00001';
+const RANGE = { from: '2026-01-02T00:00:00Z', to: '2026-01-01T00:00:00Z' };
+const IN_QUERY = `from=${RANGE.from}&to=${RANGE.to}`;
+
+/** The same mistake on both sides: where it is in REST, and where in the message. */
+export const GATEWAY_MISTAKES: ReadonlyArray<
+  readonly [route: string, body: object | undefined, path: string, rpc: string, message: JsonObject, field: string]
+> = [
+  [
+    `POST /gateway/runs/${RUN}/cancel`,
+    { reason: x(4_097) },
+    'reason',
+    'RunService/CancelRun',
+    { runId: RUN, reason: x(4_097) },
+    'reason',
+  ],
+  [
+    `POST /gateway/runs/${RUN}/skip-step`,
+    { stepName: 's', reason: x(5_000) },
+    'reason',
+    'RunService/SkipStep',
+    { runId: RUN, stepName: 's', reason: x(5_000) },
+    'reason',
+  ],
+  [
+    `POST /gateway/runs/${RUN}/skip-step`,
+    { stepName: '' },
+    'stepName',
+    'RunService/SkipStep',
+    { runId: RUN },
+    'step_name',
+  ],
+  [
+    'POST /gateway/runs/bulk-cancel',
+    { runIds: ['a'], reason: x(4_097) },
+    'reason',
+    'RunService/BulkCancel',
+    { runIds: ['a'], reason: x(4_097) },
+    'reason',
+  ],
+  ['POST /gateway/runs/bulk-retry', { runIds: [] }, 'runIds', 'RunService/BulkRetry', {}, 'run_ids'],
+  [
+    'POST /gateway/runs/bulk-retry',
+    { runIds: many(101) },
+    'runIds',
+    'RunService/BulkRetry',
+    { runIds: many(101) },
+    'run_ids',
+  ],
+  [
+    'POST /gateway/runs/bulk-cancel',
+    { runIds: ['a', ''] },
+    'runIds[1]',
+    'RunService/BulkCancel',
+    { runIds: ['a', ''] },
+    'run_ids[1]',
+  ],
+  [`GET /gateway/runs/${x(2_049)}`, undefined, 'id', 'RunService/GetRun', { runId: x(2_049) }, 'run_id'],
+  [
+    'GET /gateway/runs?limit=-1',
+    undefined,
+    'limit',
+    'RunService/ListRuns',
+    { pagination: { limit: -1 } },
+    'pagination.limit',
+  ],
+  [
+    'GET /gateway/runs?limit=many',
+    undefined,
+    'limit',
+    'RunService/ListRuns',
+    { pagination: { limit: 'many' } },
+    'pagination.limit',
+  ],
+  [
+    'GET /gateway/runs?cursor=nonsense',
+    undefined,
+    'cursor',
+    'RunService/ListRuns',
+    { pagination: { cursor: 'nonsense' } },
+    'pagination.cursor',
+  ],
+  ['GET /gateway/runs?orderBy=colour', undefined, 'orderBy', 'RunService/ListRuns', { orderBy: 'colour' }, 'order_by'],
+  [
+    'GET /gateway/runs?status=bogus',
+    undefined,
+    'status',
+    'RunService/ListRuns',
+    { filter: { statuses: ['RUN_STATUS_BOGUS'] } },
+    'filter.statuses[0]',
+  ],
+  [
+    `GET /gateway/runs?${IN_QUERY}`,
+    undefined,
+    'to',
+    'RunService/ListRuns',
+    { filter: { timeRange: RANGE } },
+    'filter.time_range.to',
+  ],
+  [
+    'GET /gateway/runs?from=yesterday',
+    undefined,
+    'from',
+    'RunService/ListRuns',
+    { filter: { timeRange: { from: 'yesterday' } } },
+    'filter.time_range.from',
+  ],
+  [
+    `GET /gateway/runs?traceId=${x(2_049)}`,
+    undefined,
+    'traceId',
+    'RunService/ListRuns',
+    { filter: { traceId: x(2_049) } },
+    'filter.trace_id',
+  ],
+  [
+    `GET /gateway/runs?${query('workflowId', many(101))}`,
+    undefined,
+    'workflowId',
+    'RunService/ListRuns',
+    { filter: { workflowIds: many(101) } },
+    'filter.workflow_ids',
+  ],
+  [
+    `GET /gateway/runs/${RUN}/logs?stepName=${x(2_049)}`,
+    undefined,
+    'stepName',
+    'RunService/GetRunLogs',
+    { runId: RUN, stepName: x(2_049) },
+    'step_name',
+  ],
+  [`GET /gateway/search?query=${x(4_097)}`, undefined, 'query', 'SearchService/Search', { query: x(4_097) }, 'query'],
+  [
+    `GET /gateway/search?query=a&${IN_QUERY}`,
+    undefined,
+    'to',
+    'SearchService/Search',
+    { query: 'a', timeRange: RANGE },
+    'time_range.to',
+  ],
+  ['GET /gateway/search/suggest?field=', undefined, 'field', 'SearchService/Suggest', {}, 'field'],
+  [
+    `GET /gateway/search/suggest?field=f&prefix=${x(1_025)}`,
+    undefined,
+    'prefix',
+    'SearchService/Suggest',
+    { field: 'f', prefix: x(1_025) },
+    'prefix',
+  ],
+  [
+    `GET /gateway/analytics/latency?granularity=${x(65)}`,
+    undefined,
+    'granularity',
+    'AnalyticsService/GetLatency',
+    { filter: { granularity: x(65) } },
+    'filter.granularity',
+  ],
+  [
+    `GET /gateway/analytics/step-duration?${IN_QUERY}`,
+    undefined,
+    'to',
+    'AnalyticsService/GetStepDuration',
+    { timeRange: RANGE },
+    'time_range.to',
+  ],
+  [
+    'GET /gateway/analytics/throughput?from=0000-01-01T00:00:00Z',
+    undefined,
+    'from',
+    'AnalyticsService/GetThroughput',
+    { filter: { timeRange: { from: '0000-01-01T00:00:00Z' } } },
+    'filter.time_range.from',
+  ],
+];
