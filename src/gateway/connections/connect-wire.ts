@@ -1,4 +1,4 @@
-import { type DescMessage, type MessageShape, fromBinary } from '@bufbuild/protobuf';
+import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
 import {
   codeFromHttpStatus,
@@ -10,6 +10,7 @@ import { compressedFlag } from '@connectrpc/connect/protocol';
 import { CallFailure } from './call-failure.js';
 import type { WireAnswer, WireHead } from './link.js';
 import { AnsweredError } from './subsystem-error.js';
+import { readToldMessage } from './told-message.js';
 
 const ENVELOPE_HEAD = 5;
 
@@ -94,7 +95,7 @@ class EnvelopeReader {
 
 function parse<O extends DescMessage>(output: O, bytes: Uint8Array): MessageShape<O> {
   try {
-    return fromBinary(output, bytes);
+    return readToldMessage(output, bytes);
   } catch (error) {
     throw new CallFailure('unreadable', 'it sent something that is not the message', { cause: error });
   }

@@ -7,7 +7,7 @@ const TIMEOUTS = 3;
 /** A caller in a greater hurry than this says nothing of the subsystem. */
 const LEAST_WAIT_MS = 1_000;
 
-/** Leave to ask a subsystem in one fan-out. */
+/** Leave to ask a subsystem in one fan-out, or poll. */
 export interface FanOutTurn {
   /** It was left out before and this finds out whether it answers again: nobody is to wait for it longer than for others. */
   readonly isProbe: boolean;
@@ -19,8 +19,8 @@ export interface FanOutTurn {
 
 /**
  * Keeps fan-outs from waiting for a subsystem that takes calls and does not answer them, which no dial finds out. After 3
- * consecutive timeouts it gets no turn; after a pause one fan-out may probe it, and what comes of that decides. Calls to
- * it alone are none of its business.
+ * consecutive timeouts it gets no turn; after a pause one fan-out may probe it, and what comes of that decides. What is
+ * polled takes turns too. Calls to it alone, and streams, are none of its business.
  */
 export class TimeoutBreaker {
   private readonly breaker: CircuitBreaker;

@@ -1,5 +1,6 @@
-import { equals, fromBinary } from '@bufbuild/protobuf';
+import { equals } from '@bufbuild/protobuf';
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
+import { readToldMessage } from '../connections/told-message.js';
 import { type Run, RunSchema, RunStatus } from '../gen/flowwatch/v1/types_pb.js';
 
 /** A `flowwatch.v1.Run` as it came over the wire, of which only what watchers choose by was read. */
@@ -37,7 +38,7 @@ export function readLiveRun(bytes: Uint8Array): LiveRun {
 }
 
 export function decodeRun({ bytes }: LiveRun): Run {
-  return fromBinary(RunSchema, bytes);
+  return readToldMessage(RunSchema, bytes);
 }
 
 export function hasEnded({ status }: Pick<LiveRun, 'status'>): boolean {

@@ -3,6 +3,7 @@ import { StopReason } from '../../runtime/stop-reason.js';
 import type { CallOptions } from '../connections/subsystem-connection.js';
 import { type RunDetailEvent, StreamService } from '../gen/flowwatch/v1/stream_service_pb.js';
 import type { OwnedRun } from '../routing/run-owners.js';
+import { pollInTurn } from './poll-in-turn.js';
 import { MessageQueue } from './message-queue.js';
 import { RunDetailState } from './run-detail-state.js';
 import { Upstream, type UpstreamContext } from './upstream.js';
@@ -128,7 +129,10 @@ export class RunDetailFeed implements AsyncIterable<RunDetailEvent> {
   }
 
   private async tellMissed(signal: AbortSignal): Promise<void> {
-    for (const event of await this.state.missed(this.callOptions(signal))) await this.queue.put(event);
+    const { subsystem } = this.options.owned;
+    // Also a probe ends with the session: what is found out is taken as told.
+    const missed = await pollInTurn(subsystem, signal, () => this.state.missed(this.callOptions(signal)));
+    for (const event of missed) await this.queue.put(event);
   }
 
   private callOptions(signal: AbortSignal): CallOptions {

@@ -7,6 +7,7 @@ import { RunStatus } from '../gen/flowwatch/v1/types_pb.js';
 import type { Subsystem } from '../registry/subsystem-directory.js';
 import { GET_RUN_UNDECODED } from '../routing/run-lookup.js';
 import { type LiveRun, hasEnded, readLiveRun } from './live-run.js';
+import { pollInTurn } from './poll-in-turn.js';
 
 const LIST_RUNS = { ...RunService.method.listRuns, output: UndecodedListRunsResponseSchema };
 export const ACTIVE_STATUSES = [RunStatus.PENDING, RunStatus.RUNNING, RunStatus.PAUSED];
@@ -36,7 +37,7 @@ export class RunPoll {
   async look(signal: AbortSignal): Promise<readonly LiveRun[]> {
     if (!this.running || this.clock.monotonic() - this.startedAt >= this.pollMs / 2) {
       this.startedAt = this.clock.monotonic();
-      this.running = this.read();
+      this.running = pollInTurn(this.subsystem, undefined, () => this.read());
       // Also when all who wait have gone.
       this.running.catch(() => (this.running = undefined));
     }

@@ -1,6 +1,8 @@
 import { Code, ConnectError } from '@connectrpc/connect';
+import { abortable } from '../../runtime/abortable.js';
 import { type StatsSnapshot, StreamService } from '../gen/flowwatch/v1/stream_service_pb.js';
 import type { Subsystem } from '../registry/subsystem-directory.js';
+import { pollInTurn } from './poll-in-turn.js';
 import { pollStats } from './polled-stats.js';
 import { Upstream, type UpstreamContext } from './upstream.js';
 
@@ -68,7 +70,11 @@ export class StatsFeed {
     this.isPolled = true;
     const { clock } = this.context;
     for (;;) {
-      take(await pollStats(this.subsystem, clock.now(), { signal, gatewayPath: this.gatewayPath }));
+      const { subsystem, gatewayPath } = this;
+      const polled = pollInTurn(subsystem, signal, (until) =>
+        pollStats(subsystem, clock.now(), { signal: until, gatewayPath }),
+      );
+      take(await abortable(polled, signal));
       await clock.sleep(this.intervalSeconds * 1_000, signal);
     }
   }

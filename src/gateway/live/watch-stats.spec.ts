@@ -4,9 +4,12 @@ import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { LiveRoom, Reading } from '../../../test/support/live-room.js';
 import { settle } from '../../../test/support/fake-clock.js';
+import { circleRefusal } from '../connections/gateway-circle.js';
 import {
+  StreamService,
   type StatsSnapshot,
   StatsSnapshotSchema,
+  WatchRunsRequestSchema,
   WatchStatsRequestSchema,
 } from '../gen/flowwatch/v1/stream_service_pb.js';
 import { RunStatus } from '../gen/flowwatch/v1/types_pb.js';
@@ -45,6 +48,22 @@ describe('WatchStats', () => {
     await Promise.all([reading.leave(), other.leave()]);
     expect(billing.services.watchers).toBe(0);
     expect(room.clock.pendingTimers).toBe(0);
+  });
+
+  it('neither waits for a gateway that it came through nor names it', async () => {
+    const room = new LiveRoom();
+    room.join({ id: 'billing', runs: 10 });
+    const refuse = (): never => {
+      throw circleRefusal('it has been here before');
+    };
+    room.add('inner', ({ service }) => service(StreamService, { watchStats: refuse, watchRuns: refuse }));
+    const reading = watch(room);
+    const runs = room.live.watchRuns(room.caller(), create(WatchRunsRequestSchema));
+    await settle(10);
+    await room.clock.advance(50);
+    expect(reading.messages).toMatchObject([{ running: 3 }]);
+    expect([reading.feed.failures, runs.failures]).toEqual([[], []]);
+    await reading.leave();
   });
 
   it('counts runs where a subsystem does not stream, and says so', async () => {
