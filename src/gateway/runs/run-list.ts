@@ -1,7 +1,8 @@
-import { type MessageInitShape, create, fromBinary } from '@bufbuild/protobuf';
+import { type MessageInitShape, create } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { Inject, Injectable } from '@nestjs/common';
 import { isCircleRefusal } from '../connections/gateway-circle.js';
+import { readToldMessage } from '../connections/told-message.js';
 import {
   type UndecodedListRunsResponse,
   UndecodedListRunsResponseSchema,
@@ -68,7 +69,7 @@ export class RunList {
     const failures = [...listing.failures];
     const runs = this.shown(caller, request, listing.page.runs).flatMap((bytes, i): Run[] => {
       try {
-        return [fromBinary(RunSchema, bytes)];
+        return [readToldMessage(RunSchema, bytes)];
       } catch {
         // Only its outline was read before. What is wrong with it, its subsystem has to find out.
         const subsystemId = listing.page.runs[i]?.source.subsystem.id ?? '';
