@@ -124,10 +124,10 @@ export class Agent {
     const { id, type, attempt, lease } = held.job;
     try {
       const { sentAt, answer } = await this.client.start(id, lease.token, held.signal);
+      held.begin(sentAt);
       // The claim itself may have waited for longer than a lease: only from here it is known how old this one is.
       held.trustUntil(sentAt + answer.lease.expiresInMs);
       if (answer.cancelRequested) held.stop('canceled');
-      held.begin();
       const outcome = await this.outcomeOf(held);
       if (held.stopped === 'lost' && 'error' in outcome) throw new JobStopped('lost');
       held.isReporting = true;

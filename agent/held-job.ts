@@ -12,12 +12,18 @@ export class JobStopped extends Error {
   }
 }
 
+/** A timer that is set for longer fires at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+/** By which the end of an attempt, told by the answers of two requests, may differ. */
+const TOLERANCE_MS = 1_000;
+
 /** A job that this agent has, for as long as it may believe so. */
 export class HeldJob {
   readonly job: ClaimedJob;
   private readonly controller = new AbortController();
   private trust: NodeJS.Timeout | undefined;
   private deadline: NodeJS.Timeout | undefined;
+  private endsAt = Infinity;
   private untold: JobProgress | undefined;
   /** The work is over and its end is being told: the answer to that says whether the job was still ours. */
   isReporting = false;
@@ -36,10 +42,12 @@ export class HeldJob {
     return reason instanceof JobStopped ? reason.reason : undefined;
   }
 
-  /** The work begins: from now on the attempt's own time counts. */
-  begin(): void {
+  /** The work begins: the attempt's own time counts from when this was told, on the monotonic clock in milliseconds. */
+  begin(toldAt: number): void {
     const { timeoutMs } = this.job;
-    if (timeoutMs !== null) this.deadline = setTimeout(() => this.stop('timeout'), timeoutMs);
+    if (timeoutMs === null) return;
+    this.endsAt = toldAt + timeoutMs;
+    this.deadline = setTimeout(() => this.stop('timeout'), timerMs(this.endsAt));
   }
 
   progress(progress: JobProgress): void {
@@ -52,11 +60,13 @@ export class HeldJob {
 
   /**
    * Without a renewal until then, on the monotonic clock in milliseconds, another agent may have the job: the work stops
-   * by itself. Counted from when the request was sent whose answer renewed it.
+   * by itself. Counted from when the request was sent whose answer renewed it. No lease lasts longer than the attempt may
+   * take: where both end together the job is not lost, and its end is to be told.
    */
   trustUntil(at: number): void {
     clearTimeout(this.trust);
-    this.trust = setTimeout(() => this.stop('lost'), Math.max(0, at - performance.now()));
+    const reason = at < this.endsAt - TOLERANCE_MS ? 'lost' : 'timeout';
+    this.trust = setTimeout(() => this.stop(reason), timerMs(at));
   }
 
   /** What the next heartbeat says of it. */
@@ -71,4 +81,8 @@ export class HeldJob {
     clearTimeout(this.trust);
     clearTimeout(this.deadline);
   }
+}
+
+function timerMs(at: number): number {
+  return Math.min(Math.max(0, at - performance.now()), MAX_TIMER_MS);
 }

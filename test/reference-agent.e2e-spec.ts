@@ -17,6 +17,7 @@ interface Job {
   readonly agentId: string | null;
   readonly attempts: number;
   readonly result: unknown;
+  readonly error: unknown;
   readonly history: ReadonlyArray<{ readonly event: string }>;
   readonly progress: { readonly percent: number } | null;
 }
@@ -64,8 +65,8 @@ describe('the reference agent', () => {
     return agent;
   }
 
-  const enqueue = (type: string, payload: unknown): Promise<Job> =>
-    api.must<Job>('POST', '/jobs', { body: { type, payload, pool: 'platform' } });
+  const enqueue = (type: string, payload: unknown, rest: object = {}): Promise<Job> =>
+    api.must<Job>('POST', '/jobs', { body: { type, payload, pool: 'platform', ...rest } });
   const get = (id: string): Promise<Job> => api.must<Job>('GET', `/jobs/${id}`);
   const until = (id: string, state: string): Promise<Job> =>
     eventually(
@@ -105,6 +106,17 @@ describe('the reference agent', () => {
     agents.push(again);
     expect(await until(waiting.id, 'completed')).toMatchObject({ agentId });
     expect(await again.end('SIGTERM')).toBe(0);
+  });
+
+  it('stops a job that takes longer than it may, and tells so at once', async () => {
+    await startAgent('punctual');
+    // Nobody but the agent ends it.
+    await api.must('POST', '/controllers/job-recovery/pause');
+    const late = await enqueue('sleep', { ms: 600_000 }, { timeoutMs: 1_000, maxRetries: 0 });
+    const patient = await enqueue('sleep', { ms: 500 }, { timeoutMs: 30 * 86_400_000, maxRetries: 0 });
+    expect(await until(late.id, 'failed')).toMatchObject({ error: { code: 'timeout' } });
+    expect(await until(patient.id, 'completed')).toMatchObject({ attempts: 1 });
+    await api.must('POST', '/controllers/job-recovery/resume');
   });
 
   it('leaves its jobs to others when it is killed', async () => {
