@@ -14,7 +14,12 @@ export class AnswersRoom {
   readonly clock = new FakeClock();
   readonly directory = new FakeSubsystemDirectory();
   readonly workflowOwners = new WorkflowOwners(this.directory, this.clock);
-  readonly runOwners = new CachedRunOwners(this.directory, this.clock, { runCacheSize: 1_000 });
+  readonly runOwners = new CachedRunOwners(
+    this.directory,
+    this.clock,
+    { uuid: () => 'made-up' },
+    { runCacheSize: 1_000 },
+  );
 
   /** Registers a subsystem that answers as the routes say. */
   add(

@@ -51,7 +51,7 @@ export class SubsystemsRoom {
   readonly workflowOwners: WorkflowOwners;
 
   constructor(runCacheSize = 1_000) {
-    this.owners = new CachedRunOwners(this.directory, this.clock, { runCacheSize });
+    this.owners = new CachedRunOwners(this.directory, this.clock, { uuid: () => 'made-up' }, { runCacheSize });
     this.workflowOwners = new WorkflowOwners(this.directory, this.clock);
   }
 

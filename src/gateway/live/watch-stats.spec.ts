@@ -61,7 +61,7 @@ describe('WatchStats', () => {
     const runs = room.live.watchRuns(room.caller(), create(WatchRunsRequestSchema));
     await settle(10);
     await room.clock.advance(50);
-    expect(reading.messages).toMatchObject([{ running: 3 }]);
+    expect(reading.messages).toMatchObject([{ running: 2 }]);
     expect([reading.feed.failures, runs.failures]).toEqual([[], []]);
     await reading.leave();
   });

@@ -4,6 +4,7 @@ import { LRUCache } from 'lru-cache';
 import { type Scope, ALL_TENANTS, SYSTEM_SCOPE, isInScope } from '../../auth/principal.js';
 import { abortable } from '../../runtime/abortable.js';
 import { type Clock, CLOCK } from '../../runtime/clock.js';
+import { type Random, RANDOM } from '../../runtime/random.js';
 import { type GatewayConfig, gatewayConfig } from '../gateway.config.js';
 import { SUBSYSTEM_DIRECTORY, type Subsystem, type SubsystemDirectory } from '../registry/subsystem-directory.js';
 import type { Caller } from './caller.js';
@@ -45,6 +46,7 @@ export class CachedRunOwners implements RunOwners {
   constructor(
     @Inject(SUBSYSTEM_DIRECTORY) private readonly directory: SubsystemDirectory,
     @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(RANDOM) private readonly random: Pick<Random, 'uuid'>,
     @Inject(gatewayConfig.token) { runCacheSize }: Pick<GatewayConfig, 'runCacheSize'>,
   ) {
     this.entries = new LRUCache({ max: runCacheSize });
@@ -148,7 +150,8 @@ export class CachedRunOwners implements RunOwners {
 
   private startLookup(key: string, { principal, gatewayPath }: Caller, runId: string): SharedLookup {
     this.counts.lookups += 1;
-    const lookup = new RunLookup(this.directory.list(principal), runId, gatewayPath, this.clock);
+    const { clock, random } = this;
+    const lookup = new RunLookup(this.directory.list(principal), runId, gatewayPath, { clock, random });
     const shared = { lookup, waiting: 0 };
     this.lookups.set(key, shared);
     return shared;

@@ -10,7 +10,8 @@ export class AmbiguousId extends Error {}
 
 /** A bare id that several have. */
 export function ambiguousId(what: Owned, id: string, owners: readonly Subsystem[]): ConnectError {
-  const qualified = owners.map((owner) => formatQualifiedId({ subsystemId: owner.id, id })).join(', ');
+  const ids = owners.map((owner) => formatQualifiedId({ subsystemId: owner.id, id }));
+  const qualified = ids.toSorted().join(', ');
   const message = `more than one subsystem has a ${what} ${id}: say which by one of ${qualified}`;
   return new ConnectError(message, Code.FailedPrecondition, undefined, undefined, new AmbiguousId(message));
 }

@@ -1,6 +1,8 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import type { Clock } from '../../runtime/clock.js';
+import type { Random } from '../../runtime/random.js';
 import { UndecodedGetRunResponseSchema } from '../gen/crowsnest/flowwatch/v1/undecoded_pb.js';
+import type { CallOptions } from '../connections/subsystem-connection.js';
 import { isCircleRefusal } from '../connections/gateway-circle.js';
 import type { FanOutTurn } from '../connections/timeout-breaker.js';
 import { RunService } from '../gen/flowwatch/v1/run_service_pb.js';
@@ -8,12 +10,20 @@ import type { Subsystem } from '../registry/subsystem-directory.js';
 import type { SubsystemFailure } from './answer.js';
 import { failureReason } from './failure-reason.js';
 import { turnAt } from './fan-out.js';
+import { readTextField } from './read-text-field.js';
 
 /** GetRun, its run left as bytes. */
 export const GET_RUN_UNDECODED = { ...RunService.method.getRun, output: UndecodedGetRunResponseSchema };
 
+const RUN_ID = 1;
+
 /** How long the others may still take once one has said that it has the run, when that is enough for the asker. */
 const LATECOMERS_MS = 1_000;
+
+export interface LookUpTools {
+  readonly clock: Clock;
+  readonly random: Pick<Random, 'uuid'>;
+}
 
 export interface LookedUp {
   readonly owners: readonly Subsystem[];
@@ -25,13 +35,17 @@ export interface LookedUp {
 /**
  * A look-up under way: all are asked once for a run, however many wait for what they say. Mutations wait for `complete`,
  * reads for `soon`; when either is needed, see `RunOwners`.
+ *
+ * A subsystem has the run if it answers with one of the very id that was asked for. If several do, they are asked for a
+ * run that nobody can have, of an id made up for that: one that has it too, claims whatever it is asked for, and counts as
+ * one that has nothing. What claims just the runs of another cannot be known from one that has the same.
  */
 export class RunLookup {
   /** When all have answered, or have failed to. */
   readonly complete: Promise<void>;
   /** The same, but no later than a second after the first that has it. */
   readonly soon: Promise<void>;
-  private readonly owners: Subsystem[] = [];
+  private owners: Subsystem[] = [];
   private readonly absent: Subsystem[] = [];
   private readonly failures: SubsystemFailure[] = [];
   private readonly pending: Set<Subsystem>;
@@ -42,10 +56,12 @@ export class RunLookup {
     subsystems: readonly Subsystem[],
     private readonly runId: string,
     private readonly gatewayPath: string | undefined,
-    clock: Clock,
+    { clock, random }: LookUpTools,
   ) {
     this.pending = new Set(subsystems);
-    this.complete = Promise.all(subsystems.map((subsystem) => this.ask(subsystem))).then(() => undefined);
+    this.complete = Promise.all(subsystems.map((subsystem) => this.ask(subsystem))).then(() =>
+      this.leaveOutImpostors(random.uuid()),
+    );
     const patience = Promise.withResolvers<void>();
     this.soon = Promise.race([this.complete, patience.promise]);
     void this.firstOwner.promise.then(() => {
@@ -65,6 +81,17 @@ export class RunLookup {
     this.cut.abort(new ConnectError('nobody waits for the answer', Code.Canceled));
   }
 
+  /** One that does not answer this has not been caught: its claim stands. */
+  private async leaveOutImpostors(madeUpId: string): Promise<void> {
+    if (this.owners.length < 2) return;
+    const options = { signal: this.cut.signal, gatewayPath: this.gatewayPath };
+    const asked = this.owners.map(async (owner) => {
+      if (await hasRun(owner, madeUpId, options).catch(() => false)) this.absent.push(owner);
+    });
+    await Promise.all(asked);
+    this.owners = this.owners.filter((owner) => !this.absent.includes(owner));
+  }
+
   private async ask(subsystem: Subsystem): Promise<void> {
     const turn = turnAt(subsystem);
     if ('reason' in turn) {
@@ -80,20 +107,21 @@ export class RunLookup {
     const signal = turn.isProbe ? undefined : this.cut.signal;
     const options = { signal, timeoutMs: turn.leftMs, gatewayPath: this.gatewayPath };
     try {
-      const { run } = await subsystem.connection.read(GET_RUN_UNDECODED, { runId: this.runId }, options);
+      const isOwner = await hasRun(subsystem, this.runId, options);
       turn.ended();
-      if (run.length === 0) {
-        this.absent.push(subsystem);
-        return;
-      }
-      this.owners.push(subsystem);
-      this.firstOwner.resolve();
+      (isOwner ? this.owners : this.absent).push(subsystem);
+      if (isOwner) this.firstOwner.resolve();
     } catch (error) {
       turn.ended(error);
       if (saysAbsent(error)) this.absent.push(subsystem);
       else this.failures.push({ subsystemId: subsystem.id, reason: failureReason(error) });
     }
   }
+}
+
+async function hasRun({ connection }: Subsystem, runId: string, options: CallOptions): Promise<boolean> {
+  const { run } = await connection.read(GET_RUN_UNDECODED, { runId }, options);
+  return readTextField(run, RUN_ID) === runId;
 }
 
 /**

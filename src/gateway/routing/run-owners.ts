@@ -12,8 +12,8 @@ export interface OwnedRun {
 }
 
 /**
- * Port: which subsystem a run belongs to. A bare id is looked up, a qualified one (`<subsystem>~<run>`) says it.
- * Implemented by `CachedRunOwners`.
+ * Port: which subsystem a run belongs to. A bare id is looked up, a qualified one (`<subsystem>~<run>`) says it: that is
+ * for ever right, whatever other subsystems say of their runs. Implemented by `CachedRunOwners`.
  */
 export interface RunOwners {
   /**

@@ -48,7 +48,7 @@ type World = typeof world extends fc.Arbitrary<infer T> ? T : never;
 async function play({ runs, mostPerPage, present, limits, descending, between }: World, paging: Paging) {
   const directory = new FakeSubsystemDirectory();
   const clock = new FakeClock();
-  const owners = new CachedRunOwners(directory, clock, { runCacheSize: 10_000 });
+  const owners = new CachedRunOwners(directory, clock, { uuid: () => 'made-up' }, { runCacheSize: 10_000 });
   const list = new RunList(directory, owners, new WorkflowOwners(directory, clock));
   let serial = 0;
   // Offsets tell ties apart no better than anybody else: there each run has a time of its own.

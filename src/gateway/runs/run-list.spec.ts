@@ -20,7 +20,12 @@ const caller: Caller = {
 
 class Room {
   readonly directory = new FakeSubsystemDirectory();
-  readonly owners = new CachedRunOwners(this.directory, new FakeClock(), { runCacheSize: 100 });
+  readonly owners = new CachedRunOwners(
+    this.directory,
+    new FakeClock(),
+    { uuid: () => 'made-up' },
+    { runCacheSize: 100 },
+  );
   readonly list = new RunList(this.directory, this.owners, new WorkflowOwners(this.directory, new FakeClock()));
 
   /** With a run of the name `<id><second>` for each second. */

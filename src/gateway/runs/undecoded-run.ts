@@ -1,4 +1,5 @@
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import { readTextField } from '../routing/read-text-field.js';
 
 /**
  * Where a run stands in an order. `major`: seconds of a time or duration, the number of a status, or text; `minor`:
@@ -65,14 +66,7 @@ export function readUndecodedRun(bytes: Uint8Array, field: RunKeyField): Undecod
 
 /** The run's `workflow_id`; empty if it has none. */
 export function readWorkflowId(run: Uint8Array): string {
-  const reader = new BinaryReader(run);
-  let workflowId = '';
-  while (reader.pos < reader.len) {
-    const [field, wireType] = reader.tag();
-    if (field === WORKFLOW_ID && wireType === WireType.LengthDelimited) workflowId = reader.string();
-    else reader.skip(wireType, field);
-  }
-  return workflowId;
+  return readTextField(run, WORKFLOW_ID);
 }
 
 /** The same run under other ids: of a field that comes twice the last counts (Protocol Buffers, "Last One Wins"). */
