@@ -6,7 +6,15 @@ import { WorkflowService } from '../gen/flowwatch/v1/workflow_service_pb.js';
 
 const PAGE = 200;
 /** Of one subsystem; what it has beyond is not routed by workflow. */
-export const MAX_WORKFLOWS = 10_000;
+const MAX_WORKFLOWS = 10_000;
+/** Enough for all of them where an engine gives 50 a page, and an end where pages never end. */
+const MAX_PAGES = 200;
+
+export interface OfferedWorkflows {
+  readonly workflows: readonly WorkflowDefinition[];
+  /** There may be more, which are not read. */
+  readonly isCut: boolean;
+}
 
 /** @throws ConnectError as the connection does. One that does not offer the call has no capabilities. */
 export async function readCapabilities(connection: SubsystemConnection, options: CallOptions): Promise<Capabilities> {
@@ -19,14 +27,13 @@ export async function readCapabilities(connection: SubsystemConnection, options:
   }
 }
 
-/** All pages. @throws ConnectError as the connection does. */
-export async function readWorkflows(
-  connection: SubsystemConnection,
-  options: CallOptions,
-): Promise<readonly WorkflowDefinition[]> {
+/** All pages, up to 10 000 workflows and 200 calls. @throws ConnectError as the connection does. */
+export async function readWorkflows(connection: SubsystemConnection, options: CallOptions): Promise<OfferedWorkflows> {
   const workflows = new Map<string, WorkflowDefinition>();
   const seen = new Set<string>();
-  for (let cursor = ''; !seen.has(cursor) && workflows.size < MAX_WORKFLOWS;) {
+  let cursor = '';
+  while (!seen.has(cursor)) {
+    if (seen.size >= MAX_PAGES || workflows.size >= MAX_WORKFLOWS) return offered(workflows, true);
     seen.add(cursor);
     const input = { pagination: { cursor, limit: PAGE } };
     const answer = await connection.read(WorkflowService.method.listWorkflows, input, options);
@@ -36,7 +43,11 @@ export async function readWorkflows(
     // A page without anything new is the last, whatever its cursor says.
     if (cursor === '' || workflows.size === known) break;
   }
-  return [...workflows.values()];
+  return offered(workflows, workflows.size >= MAX_WORKFLOWS);
+}
+
+function offered(workflows: ReadonlyMap<string, WorkflowDefinition>, isCut: boolean): OfferedWorkflows {
+  return { workflows: [...workflows.values()], isCut };
 }
 
 /** Whether the endpoint answered that the call has been here before: it is this gateway, or leads back to it. */

@@ -130,7 +130,7 @@ export class SubsystemCallBacks implements Runnable {
       do {
         try {
           const capabilities = await readCapabilities(connection, { signal });
-          const workflows = await readWorkflows(connection, { signal });
+          const { workflows } = await readWorkflows(connection, { signal });
           if (signal.aborted) return;
           this.registry.learn(subsystem, capabilities, workflows);
           this.registry.reached(subsystem, endpoint);

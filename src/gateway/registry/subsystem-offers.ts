@@ -44,7 +44,7 @@ export class SubsystemOffers {
   }
 
   private async ask(subsystem: RegisteredSubsystem): Promise<readonly WorkflowDefinition[]> {
-    const workflows = await readWorkflows(subsystem.connection, {});
+    const { workflows } = await readWorkflows(subsystem.connection, {});
     if (!sameWorkflows(subsystem.workflows, workflows)) {
       subsystem.workflows = workflows;
       this.onChange(subsystem);

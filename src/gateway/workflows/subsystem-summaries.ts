@@ -123,7 +123,10 @@ export class SubsystemSummaries {
     subsystem: Subsystem,
   ): Promise<{ value: readonly WorkflowDefinition[]; failure: FailureReason | undefined }> {
     const asked = await attempt(caller, subsystem, () => this.workflowList.workflowsOf(caller, subsystem));
-    if ('answer' in asked) return { value: asked.answer, failure: undefined };
+    if ('answer' in asked) {
+      const { workflows, isCut } = asked.answer;
+      return { value: workflows, failure: isCut ? 'oversized' : undefined };
+    }
     const failure = 'failure' in asked ? asked.failure.reason : undefined;
     return { value: subsystem.workflows, failure };
   }

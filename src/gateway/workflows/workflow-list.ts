@@ -9,7 +9,7 @@ import {
   type ListWorkflowsResponse,
   ListWorkflowsResponseSchema,
 } from '../gen/flowwatch/v1/workflow_service_pb.js';
-import { MAX_WORKFLOWS, readWorkflows } from '../registry/call-back.js';
+import { type OfferedWorkflows, readWorkflows } from '../registry/call-back.js';
 import { SUBSYSTEM_DIRECTORY, type Subsystem, type SubsystemDirectory } from '../registry/subsystem-directory.js';
 import type { Answer, SubsystemFailure } from '../routing/answer.js';
 import { type Caller, callOptions } from '../routing/caller.js';
@@ -33,14 +33,14 @@ export class WorkflowList {
     @Inject(gatewayConfig.token) private readonly config: Pick<GatewayConfig, 'callTimeoutMs'>,
   ) {}
 
-  /** A subsystem with more than 10 000 is named as `oversized`; its first ones are listed. */
+  /** A subsystem with more than are read is named as `oversized`; its first ones are listed. */
   async listWorkflows(caller: Caller, { pagination }: ListWorkflowsRequest): Promise<Answer<ListWorkflowsResponse>> {
     const limit = pageLimit(pagination?.limit);
     const after = pagination?.cursor ? decodeWorkflowCursor(pagination.cursor) : undefined;
     const subsystems = this.directory.list(caller.principal);
     const asked = await fanOut(caller, subsystems, (subsystem, asking) => this.workflowsOf(asking, subsystem));
     const listed = asked.answers.flatMap(({ subsystem, answer }) =>
-      answer.map((workflow): ListedWorkflow => ({ subsystem, workflow })),
+      answer.workflows.map((workflow): ListedWorkflow => ({ subsystem, workflow })),
     );
     const { items, upTo } = workflowPage(listed, after, limit);
     const value = create(ListWorkflowsResponseSchema, {
@@ -48,13 +48,13 @@ export class WorkflowList {
       pagination: { nextCursor: upTo ? encodeWorkflowCursor(upTo) : '', totalCount: listed.length },
     });
     const cut = asked.answers
-      .filter(({ answer }) => answer.length >= MAX_WORKFLOWS)
+      .filter(({ answer }) => answer.isCut)
       .map(({ subsystem }): SubsystemFailure => ({ subsystemId: subsystem.id, reason: 'oversized' }));
     return { value, failures: [...asked.failures, ...cut], notes: [] };
   }
 
   /** All pages, within the time that one call may take. @throws ConnectError as the connection does. */
-  async workflowsOf(caller: Caller, { connection }: Subsystem): Promise<readonly WorkflowDefinition[]> {
+  async workflowsOf(caller: Caller, { connection }: Subsystem): Promise<OfferedWorkflows> {
     const deadline = new AbortController();
     const timer = this.clock.after(this.config.callTimeoutMs, () =>
       deadline.abort(new ConnectError('the subsystem did not list its workflows in time', Code.DeadlineExceeded)),
