@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { SERVER_TIME, type ServerTime } from '../database/index.js';
-import { HISTORY_LENGTH, type ReleaseReason } from './job.js';
+import { HISTORY_LENGTH, type QueuePlace, type ReleaseReason } from './job.js';
 import { HELD_STATES, type JobEvent, type JobState } from './job-state.js';
 import { type JobsConfig, jobsConfig } from './jobs.config.js';
 import { LeaseTimes } from './lease-times.js';
@@ -155,11 +155,10 @@ export class JobChanges {
     return this.change('cancel', by, fields);
   }
 
-  retry(by: string, state: JobState, order: { readonly virtualStart: number; readonly rank: number }): Change {
+  retry(by: string, { runAt, ...place }: QueuePlace): Change {
     return this.change('retry', by, {
-      state,
-      ...order,
-      waitingSince: this.time.now,
+      ...place,
+      ...(runAt === null ? { waitingSince: this.time.now } : { runAt }),
       attempts: 0,
       agentId: null,
       reason: null,

@@ -137,6 +137,17 @@ describe("a tenant's limits", () => {
     await room.add({ tenantId: 'acme' });
   });
 
+  it('refuse the retry of a job as they refuse another', async () => {
+    await tenant('acme', { queued: 1 });
+    const [job] = await room.add({ tenantId: 'acme' });
+    await room.service.cancel(ADMIN, hexOf(job));
+    await room.add({ tenantId: 'acme' });
+    await expect(room.service.retry(ADMIN, hexOf(job))).rejects.toMatchObject({ code: 'job.limit', status: 429 });
+    expect(await room.stateOf(hexOf(job))).toBe('canceled');
+    await room.claim(PLATFORM_AGENT);
+    expect(await room.service.retry(ADMIN, hexOf(job))).toMatchObject({ state: 'queued' });
+  });
+
   it('let no more run than may, first in rank first, and fill a place that comes free at once', async () => {
     await tenant('acme', { running: 2 });
     const added = await room.add({ tenantId: 'acme' }, 5);

@@ -20,6 +20,7 @@ import type { JobState } from './job-state.js';
 import { type JobsConfig, jobsConfig } from './jobs.config.js';
 import { JobsRepository } from './jobs.repository.js';
 import { canonicalSelector, laneOf } from './lane.js';
+import { refuseBeyondLimit } from './queue-limit.js';
 import { rankOf } from './rank.js';
 
 /** A job as somebody asks for it. */
@@ -107,16 +108,9 @@ export class JobEnqueue {
   }
 
   private async refuseBeyondLimits(groups: readonly Group[]): Promise<void> {
-    for (const [tenantId, ofTenant] of Map.groupBy(groups, (group) => group.tenantId)) {
-      const queued = ofTenant[0]?.ticket.tenant.limits.queued ?? null;
-      if (queued === null) continue;
+    for (const ofTenant of Map.groupBy(groups, (group) => group.tenantId).values()) {
       const more = ofTenant.reduce((sum, { requests }) => sum + requests.length, 0);
-      const waiting = await this.repository.countQueued(tenantId, queued + 1);
-      if (waiting + more <= queued) continue;
-      const detail =
-        `the tenant ${tenantId} may have ${queued} jobs waiting and has ${Math.min(waiting, queued)}; ` +
-        'try again when agents have taken some';
-      throw new AppError('job.limit', detail, { headers: { 'Retry-After': '10' }, details: { limit: queued } });
+      if (ofTenant[0]) await refuseBeyondLimit(this.repository, ofTenant[0].ticket.tenant, more);
     }
   }
 

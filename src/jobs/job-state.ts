@@ -33,7 +33,7 @@ export const JOB_EVENTS = [
 ] as const;
 export type JobEvent = (typeof JOB_EVENTS)[number];
 
-/** Where a new job begins: `scheduled` before its time, `throttled` where its tenant's running jobs are limited. */
+/** Where a job begins, new or retried: `scheduled` before its time, `throttled` where its tenant's running jobs are limited. */
 export const INITIAL_STATES = ['scheduled', 'throttled', 'queued'] as const satisfies readonly JobState[];
 /** Waits for an agent; `throttled` for a place among its tenant's running jobs as well. */
 export const WAITING_STATES = ['throttled', 'queued'] as const satisfies readonly JobState[];
@@ -70,7 +70,7 @@ const TRANSITIONS: Readonly<Record<JobEvent, Transitions>> = {
     running: ['running'],
   },
   expire: { throttled: ['expired'], queued: ['expired'] },
-  retry: { failed: RUNNABLE, canceled: RUNNABLE, expired: RUNNABLE },
+  retry: { failed: INITIAL_STATES, canceled: INITIAL_STATES, expired: INITIAL_STATES },
 };
 
 /** The states in which the event can happen: the condition of every update that makes it happen. */

@@ -62,6 +62,15 @@ export interface JobHistoryEntry {
   readonly reason: string | null;
 }
 
+/** Where a job begins anew. */
+export interface QueuePlace {
+  readonly state: JobState;
+  /** Of a scheduled one: when it is queued. */
+  readonly runAt: Date | null;
+  readonly virtualStart: number;
+  readonly rank: number;
+}
+
 export interface JobDetail extends Job {
   readonly payload: unknown;
   readonly result: unknown;

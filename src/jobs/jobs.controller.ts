@@ -86,7 +86,10 @@ export class JobsController {
   @Post(':id/retry')
   @HttpCode(200)
   @Roles('operator')
-  @ApiOperation({ summary: 'Queue a failed, cancelled or expired job again', description: 'With all its attempts.' })
+  @ApiOperation({
+    summary: 'Queue a failed, cancelled or expired job again',
+    description: 'With all its attempts; not before its `notBefore`, and within the limit of its tenant.',
+  })
   @ApiOkResponse({ standardSchema: JobAnswer })
   retry(@CurrentPrincipal() principal: Principal, @Param('id', { schema: jobId }) id: string): Promise<Job> {
     return this.jobs.retry(principal, id);

@@ -5,6 +5,7 @@ import { cursorFilter } from '../http/page.js';
 import type { Pool } from '../tenants/index.js';
 import { JobChanges } from './job-changes.js';
 import { JobCollection } from './job-collection.js';
+import type { QueuePlace } from './job.js';
 import { type JobDocument, LISTED, type ListedJobDocument } from './job.document.js';
 import { type JobState, TERMINAL_STATES, UNFINISHED_STATES, statesBefore } from './job-state.js';
 
@@ -116,15 +117,10 @@ export class JobsRepository {
   }
 
   /** Null unless it has ended in a state that can be retried, and this version. */
-  retry(
-    job: Pick<JobDocument, '_id' | 'version'>,
-    by: string,
-    state: JobState,
-    order: { readonly virtualStart: number; readonly rank: number },
-  ): Promise<ListedJobDocument | null> {
+  retry(job: Pick<JobDocument, '_id' | 'version'>, by: string, place: QueuePlace): Promise<ListedJobDocument | null> {
     return this.jobs.documents.findOneAndUpdate(
       { _id: job._id, version: job.version, state: { $in: [...statesBefore('retry')] } },
-      this.changes.retry(by, state, order),
+      this.changes.retry(by, place),
       { returnDocument: 'after', projection: LISTED },
     );
   }

@@ -6,17 +6,19 @@ import {
   type TenantUsage,
   type TenantsConfig,
   TenantsService,
+  type Ticket,
   VirtualClocks,
   tenantsConfig,
 } from '../tenants/index.js';
 import { JobAnnouncer } from './streams/job-announcer.js';
 import { runnableState } from './job-enqueue.js';
-import { type ListedJobDocument, toJob, toJobDetail } from './job.document.js';
+import { type JobDocument, type ListedJobDocument, toJob, toJobDetail } from './job.document.js';
 import { JobSlots } from './job-slots.js';
 import { type JobCount, JobStatsRepository } from './job-stats.repository.js';
 import { HELD_STATES, JOB_STATES, type JobState, statesBefore } from './job-state.js';
-import type { Job, JobDetail } from './job.js';
+import type { Job, JobDetail, QueuePlace } from './job.js';
 import { type JobListQuery, JobsRepository } from './jobs.repository.js';
+import { refuseBeyondLimit } from './queue-limit.js';
 import { rankOf } from './rank.js';
 
 export interface JobStats {
@@ -89,8 +91,9 @@ export class JobsService implements TenantUsage {
   }
 
   /**
-   * Queues a failed, cancelled or expired job again, as if it had just been enqueued, with all its attempts.
-   * @throws AppError `resource.not_found`, `job.not_transitionable`.
+   * Queues a failed, cancelled or expired job again, as if it had just been enqueued, with all its attempts: not before
+   * its time, and within the limit of its tenant.
+   * @throws AppError `resource.not_found`, `job.not_transitionable`, `job.limit`.
    */
   async retry(principal: Principal, id: string): Promise<Job> {
     for (let attempt = 1; ; attempt += 1) {
@@ -99,10 +102,8 @@ export class JobsService implements TenantUsage {
       if (!statesBefore('retry').includes(job.state)) throw refusal(job.state, 'it is not to be retried');
       const ticket = await this.clocks.tick(job.tenantId, job.pool, 1);
       if (ticket === null) throw AppError.notFound('job');
-      const virtualStart = ticket.startOf(0);
-      const rank = rankOf(virtualStart, ticket.plan.base + job.priority, this.tenantsConfiguration.priorityBonus);
-      const state = runnableState(ticket.tenant);
-      const retried = await this.repository.retry(job, principal.id, state, { virtualStart, rank });
+      await refuseBeyondLimit(this.repository, ticket.tenant, 1);
+      const retried = await this.repository.retry(job, principal.id, this.placeOf(job, ticket));
       if (retried !== null) return this.requeued(principal, retried);
       if (attempt === MAX_ATTEMPTS) throw new Error(`the retry of job ${id} kept being raced`);
     }
@@ -115,6 +116,13 @@ export class JobsService implements TenantUsage {
 
   forget(tenantId: string): Promise<void> {
     return this.repository.removeFinished(tenantId);
+  }
+
+  private placeOf({ priority, notBefore }: JobDocument, ticket: Ticket): QueuePlace {
+    const runAt = notBefore !== null && notBefore.getTime() > ticket.at ? notBefore : null;
+    const virtualStart = Math.max(ticket.startOf(0), runAt?.getTime() ?? 0);
+    const rank = rankOf(virtualStart, ticket.plan.base + priority, this.tenantsConfiguration.priorityBonus);
+    return { state: runAt === null ? runnableState(ticket.tenant) : 'scheduled', runAt, virtualStart, rank };
   }
 
   private async requeued(principal: Principal, job: ListedJobDocument): Promise<Job> {

@@ -226,6 +226,22 @@ describe('cancelling', () => {
     expect(stored?.virtualStart).toBe(room.clock.now());
     expect((await room.claimOne(PLATFORM_AGENT)).attempt).toBe(1);
   });
+
+  it('and retried keeps a job from running before its time', async () => {
+    const notBefore = new Date(room.clock.now() + 10 * MINUTE).toISOString();
+    const [job] = await room.add({ notBefore });
+    const id = String(job?._id.toHexString());
+    await room.service.cancel(ADMIN, id);
+    expect(await room.service.retry(ADMIN, id)).toMatchObject({ state: 'scheduled', runAt: notBefore });
+    await room.clock.advance(9 * MINUTE);
+    await room.sweep();
+    expect(await room.claim(PLATFORM_AGENT)).toEqual([]);
+    await room.clock.advance(MINUTE);
+    await room.sweep();
+    const { token } = await room.claimOne(PLATFORM_AGENT);
+    await room.reports.fail(PLATFORM_AGENT, id, token, { code: null, message: 'x' }, false);
+    expect(await room.service.retry(ADMIN, id)).toMatchObject({ state: 'queued', runAt: null });
+  });
 });
 
 describe('a heartbeat', () => {
