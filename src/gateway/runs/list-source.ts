@@ -37,7 +37,10 @@ export class ListSource {
   failure: FailureReason | undefined;
   /** The place was lost: runs may be missing. */
   lostPlace = false;
+  /** It gave a run more than once, which is listed once. */
+  repeats = false;
   private readonly pages: Page[] = [];
+  private readonly taken = new Set<string>();
   private position = 0;
   private nextCursor: string | undefined;
   private reread: number;
@@ -68,14 +71,21 @@ export class ListSource {
       const page = this.pages[0];
       if (!page) return undefined;
       const run = page.runs[this.position];
-      if (run && (this.question.matches?.(run.bytes) ?? true)) return run;
-      if (run) this.mismatches = true;
-      this.take();
+      if (run && this.taken.has(run.id)) this.repeats = true;
+      else if (run && (this.question.matches?.(run.bytes) ?? true)) return run;
+      else if (run) this.mismatches = true;
+      this.pass();
     }
   }
 
   /** Goes on behind `head`. */
   take(): void {
+    const { head } = this;
+    if (head) this.taken.add(head.id);
+    this.pass();
+  }
+
+  private pass(): void {
     this.position += 1;
     if (this.position >= (this.pages[0]?.runs.length ?? 0)) {
       this.pages.shift();
@@ -100,7 +110,7 @@ export class ListSource {
 
   /** All runs that match the filter, if it says: an engine may give the length of the page for it. */
   get total(): number | undefined {
-    return this.mismatches ? undefined : this.counted;
+    return this.mismatches || this.repeats ? undefined : this.counted;
   }
 
   /**

@@ -146,6 +146,13 @@ describe('RunList', () => {
     expect(answer).toMatchObject({ ids: ['a10', 'b20', 'a30', 'b40', 'a50'], notes: ['unstable'], nextCursor: '' });
   });
 
+  it('lists a run once that its engine gives more than once, and says so', async () => {
+    const room = new Room();
+    room.add('a', [10, 30, 30, 30]);
+    room.add('b', [20]);
+    expect(await room.ask()).toMatchObject({ ids: ['a30', 'b20', 'a10'], totalCount: 0, notes: ['unstable'] });
+  });
+
   it('gives every run of such an engine once, page by page', async () => {
     const room = new Room();
     const a = room.add(

@@ -126,7 +126,7 @@ export class RunList {
         totalCount: sumOf(totals),
       },
       failures,
-      isUnstable: page.isLate || sources.some(({ lostPlace }) => lostPlace),
+      isUnstable: page.isLate || sources.some(({ lostPlace, repeats }) => lostPlace || repeats),
     };
   }
 
