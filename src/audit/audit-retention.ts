@@ -12,7 +12,7 @@ import { type AuditConfig, auditConfig } from './audit.config.js';
 import { type SweepGuard, mayGoOn } from './sweep-guard.js';
 
 /** Rows between two pauses. */
-export const RETENTION_BATCH = 10_000;
+const RETENTION_BATCH = 10_000;
 const PAUSE_MS = 100;
 /** By one command: others come in between. */
 const REMOVED_AT_ONCE = 100;

@@ -1,5 +1,5 @@
 import { Types } from 'mongoose';
-import type { AuthenticationTag, Authenticator, Authenticity } from '../sealing/index.js';
+import type { AuthenticationTag, Authenticator } from '../sealing/index.js';
 import type { AuditActor, AuditDetail, AuditEntry, AuditTarget } from './audit-entry.js';
 import { canonical } from './canonical.js';
 
@@ -53,10 +53,6 @@ export function auditRow(entry: AuditEntry, now: Date, authenticator: Authentica
 /** What tags and segments' hashes are made over: whatever is stored, also fields that nobody should have added. */
 export function contentOf({ tag: _tag, segment: _segment, ...content }: AuditRow): string {
   return canonical(content);
-}
-
-export function authenticityOf(row: AuditRow, content: string, authenticator: Authenticator): Authenticity {
-  return authenticator.check(content, row.tag);
 }
 
 function bounded(detail: AuditDetail): AuditDetail {

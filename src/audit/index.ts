@@ -1,8 +1,8 @@
-export type { AuditActor, AuditDetail, AuditEntry, AuditRequest, AuditTarget } from './audit-entry.js';
+export type { AuditEntry } from './audit-entry.js';
 export { AuditLog } from './audit-log.js';
 export { auditRefusals } from './audit-refusals.js';
 export { AuditRetention, type RetentionResult } from './audit-retention.js';
-export { AuditSealing, type SealingResult } from './audit-sealing.js';
+export { AuditSealing } from './audit-sealing.js';
 export { type AuditSubject, AuditSubjects } from './audit-subjects.js';
 export { type AuditConfig, auditConfig } from './audit.config.js';
 export { AuditModule } from './audit.module.js';

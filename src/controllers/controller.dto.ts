@@ -6,7 +6,7 @@ const timeOrNull = (description: string) => time.nullable().meta({ description }
 /** Any name; one that is not registered is not found. */
 export const controllerName = z.string().meta({ example: 'job-recovery' });
 
-export const CONTROLLER_STATES = ['waiting', 'running', 'failing', 'paused'] as const;
+const CONTROLLER_STATES = ['waiting', 'running', 'failing', 'paused'] as const;
 
 export const ControllerAnswer = z
   .object({

@@ -4,4 +4,4 @@ export { ControllerWatchdog } from './controller-watchdog.js';
 export { type ControllersConfig, controllersConfig } from './controllers.config.js';
 export { ControllersModule } from './controllers.module.js';
 export { PrometheusControllerMetrics } from './prometheus-controller-metrics.js';
-export type { ReconcileResult, Reconciler } from './reconciler.js';
+export type { Reconciler } from './reconciler.js';
