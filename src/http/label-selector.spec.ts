@@ -15,9 +15,16 @@ describe('parseLabelSelector', () => {
     ]);
   });
 
-  it.each(['=x', 'a=b c', 'a in b', 'a,b=$c', 'a in (x', '!', '-a=b', 'a/b/c=d'])('refuses %s by name', (text) => {
-    expect(() => parseLabelSelector(text)).toThrow(/cannot read/);
+  it('selects everything by an empty text', () => {
+    expect(parseLabelSelector(' ')).toEqual([]);
   });
+
+  it.each(['=x', 'a=b c', 'a in b', 'a,b=$c', 'a in (x', '!', '-a=b', 'a/b/c=d', ',', 'a,', 'a,,b', ', a'])(
+    'refuses %s by name',
+    (text) => {
+      expect(() => parseLabelSelector(text)).toThrow(/cannot read/);
+    },
+  );
 
   it('ends for every text', () => {
     fc.assert(

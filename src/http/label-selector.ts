@@ -14,12 +14,10 @@ export function parseLabelSelector(text: string): readonly Requirement[] {
   return splitRequirements(text).map(parseRequirement);
 }
 
-/** At commas outside of parentheses. */
+/** At commas outside of parentheses. None is empty but the whole: a selector that says less than was meant selects more. */
 function splitRequirements(text: string): string[] {
-  return text
-    .split(/,(?![^(]*\))/)
-    .map((part) => part.trim())
-    .filter((part) => part !== '');
+  if (text.trim() === '') return [];
+  return text.split(/,(?![^(]*\))/).map((part) => part.trim());
 }
 
 function parseRequirement(part: string): Requirement {
