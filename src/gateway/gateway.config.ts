@@ -29,6 +29,11 @@ export const gatewayConfig = defineConfig('gateway', {
     default: '2000',
     description: 'Registration streams at the same time; one more is refused.',
   }),
+  streamsPerAddress: setting('CROWSNEST_GATEWAY_STREAMS_PER_ADDRESS', integer(1, 100_000), {
+    default: '4',
+    description:
+      'Registration streams of one address, which may be that of a proxy; those of this machine are not counted.',
+  }),
   runCacheSize: setting('CROWSNEST_GATEWAY_RUN_CACHE', integer(1, 10_000_000), {
     default: '100000',
     description: 'Runs of which the gateway remembers the subsystem.',

@@ -29,6 +29,9 @@ export class RegistrationRefused {
   ) {}
 }
 
+const NO_KEYS =
+  'the gateway has no keys for subsystems: set CROWSNEST_GATEWAY_API_KEY or CROWSNEST_GATEWAY_SUBSYSTEM_KEYS there';
+
 /** Of the registration itself, which is only a first guess. */
 const MAX_ANNOUNCED_WORKFLOWS = 1_000;
 
@@ -41,7 +44,8 @@ export class RegistrationAdmission {
     const { keys, failedLogins } = this.options;
     if (headerKey === undefined || keys.isKnown(headerKey)) return;
     failedLogins.record(peerAddress, headerKey);
-    throw new ConnectError('the key of the Authorization header is wrong', Code.Unauthenticated);
+    const reason = keys.lackAll ? NO_KEYS : 'the key of the Authorization header is wrong';
+    throw new ConnectError(reason, Code.Unauthenticated);
   }
 
   /**
@@ -73,7 +77,7 @@ export class RegistrationAdmission {
     const verdict = keys.judge(headerKey ?? apiKey, subsystemId);
     if (verdict === 'wrong') {
       failedLogins.record(peerAddress, headerKey ?? apiKey);
-      throw new RegistrationRefused('the key is missing or wrong', Code.Unauthenticated);
+      throw new RegistrationRefused(keys.lackAll ? NO_KEYS : 'the key is missing or wrong', Code.Unauthenticated);
     }
     if (verdict !== 'foreign') return verdict.tenantId;
     throw new RegistrationRefused('the key is not for this subsystem id', Code.PermissionDenied);

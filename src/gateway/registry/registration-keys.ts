@@ -26,6 +26,11 @@ export class RegistrationKeys {
     this.areNeeded = apiKey !== undefined || subsystemKeys.length > 0 || !servesLoopbackOnly;
   }
 
+  /** Keys are needed, and none is configured: nobody may register. */
+  get lackAll(): boolean {
+    return this.areNeeded && this.apiKeyDigest === undefined && this.subsystemKeys.length === 0;
+  }
+
   /** Whether it is a key of ours at all, before anything else of a registration is known. */
   isKnown(secret: string): boolean {
     const { ofApiKey, ofSubsystems } = this.matches(secret);

@@ -1,14 +1,14 @@
 import { isLoopbackAddress } from '../../auth/index.js';
 
-/** Streams of one peer; none of loopback, where many may stand behind one address. */
-const PER_PEER = 4;
-
-/** How many registration streams there may be at the same time. */
+/** How many registration streams there may be at the same time: in all, and of one peer that is not this machine. */
 export class RegistrationPlaces {
   private taken = 0;
   private readonly byPeer = new Map<string, number>();
 
-  constructor(private readonly limit: number) {}
+  constructor(
+    private readonly limit: number,
+    private readonly perPeer: number,
+  ) {}
 
   get count(): number {
     return this.taken;
@@ -19,7 +19,9 @@ export class RegistrationPlaces {
     if (this.taken >= this.limit) return `there are ${this.limit} registration streams already; try later`;
     const counts = !isLoopbackAddress(peerAddress);
     const ofPeer = this.byPeer.get(peerAddress) ?? 0;
-    if (counts && ofPeer >= PER_PEER) return `your address has ${PER_PEER} registration streams already`;
+    if (counts && ofPeer >= this.perPeer) {
+      return `your address has ${this.perPeer} registration streams already; CROWSNEST_GATEWAY_STREAMS_PER_ADDRESS of the gateway allows more`;
+    }
     this.taken += 1;
     if (counts) this.byPeer.set(peerAddress, ofPeer + 1);
     let isHeld = true;

@@ -100,6 +100,17 @@ describe('a registration', () => {
     expect(room.service.get(SYSTEM_SCOPE, 'billing').roundTripMs).toBe(40);
   });
 
+  it('is shown with one time for a beat, whatever the clocks differ by when it is read', async () => {
+    const room = await openRoom();
+    await register(room);
+    const shown = (): number => Date.parse(room.service.get(SYSTEM_SCOPE, 'billing').lastBeatAt ?? '');
+    const first = shown();
+    room.clock.jump(1);
+    expect(shown()).toBe(first);
+    room.clock.jump(3_600_000);
+    expect(shown()).toBe(first + 3_600_001);
+  });
+
   it('is stale after two missed pings, connected again by a late pong, removed after the grace period', async () => {
     const room = await openRoom();
     room.endpoints.listen(A);
@@ -296,6 +307,7 @@ describe('who may register', () => {
     const client = await register(room, { ...billing, flowwatchEndpoint: 'http://10.0.0.1:8090' });
     expect(client.error?.code).toBe(Code.Unauthenticated);
     expect(room.registry.list(SYSTEM_SCOPE)).toEqual([]);
+    expect(client.said[0]).toMatch(/^registered false .* set CROWSNEST_GATEWAY_API_KEY or/);
   });
 });
 
@@ -387,6 +399,15 @@ describe('what is refused', () => {
     four[0]?.cut();
     await settle(20);
     expect((await register(room, request)).said).toEqual(['registered true']);
+  });
+
+  it('only as many of one address as configured', async () => {
+    const config = { apiKey: 'key-for-any-subsystem', streamsPerAddress: 6 };
+    const room = await openRoom({ servesLoopbackOnly: false, peerAddress: '10.1.1.1', config });
+    const request = { ...billing, apiKey: config.apiKey, flowwatchEndpoint: 'http://10.0.0.1:8090' };
+    for (let n = 0; n < 6; n += 1) expect((await register(room, request)).said).toEqual(['registered true']);
+    const { error } = await register(room, request);
+    expect(error?.rawMessage).toMatch(/6 registration streams already; CROWSNEST_GATEWAY_STREAMS_PER_ADDRESS/);
   });
 
   it('a flood: more streams than configured', async () => {

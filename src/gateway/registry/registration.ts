@@ -45,13 +45,13 @@ export class Registration implements RegistrationDesk {
     @Inject(EgressPolicy) egress: Pick<EgressPolicy, 'check'>,
     @Inject(FailedLogins) failedLogins: Pick<FailedLogins, 'record'>,
     @Inject(gatewayConfig.token)
-    { heartbeatMs, registrationStreams }: Pick<GatewayConfig, 'heartbeatMs' | 'registrationStreams'>,
+    config: Pick<GatewayConfig, 'heartbeatMs' | 'registrationStreams' | 'streamsPerAddress'>,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {
     this.admission = new RegistrationAdmission({ registry, keys, egress, failedLogins });
-    this.places = new RegistrationPlaces(registrationStreams);
-    this.heartbeats = new Heartbeats(heartbeatMs, clock);
-    this.heartbeatInterval = durationFromMs(heartbeatMs);
+    this.places = new RegistrationPlaces(config.registrationStreams, config.streamsPerAddress);
+    this.heartbeats = new Heartbeats(config.heartbeatMs, clock);
+    this.heartbeatInterval = durationFromMs(config.heartbeatMs);
   }
 
   /**
