@@ -12,10 +12,14 @@ import { type SubsystemView, subsystemView } from './subsystem-view.js';
 /** A gateway that restarts sees all of its subsystems come back in one turn; the streams of none may miss it. */
 const MAX_WAITING = 10_000;
 
+/** What the two clocks differ by when they are read, and are slewed by between. */
+const SAME_CLOCK_MS = 100;
+
 /** Tells the bus and the streams `subsystems` and `subsystem:<id>` what happens to subsystems. */
 @Injectable()
 export class SubsystemAnnouncer {
   private readonly log = new Logger(SubsystemAnnouncer.name);
+  private wallOffset = 0;
 
   constructor(
     private readonly registry: SubsystemRegistry,
@@ -36,7 +40,9 @@ export class SubsystemAnnouncer {
 
   viewOf(subsystem: RegisteredSubsystem): SubsystemView {
     const offset = this.clock.now() - this.clock.monotonic();
-    return subsystemView(subsystem, (at) => offset + at);
+    // The same beat is shown with the same time, unless the wall clock was moved.
+    if (Math.abs(offset - this.wallOffset) > SAME_CLOCK_MS) this.wallOffset = offset;
+    return subsystemView(subsystem, (at) => this.wallOffset + at);
   }
 
   private announce({ kind, subsystem }: RegistryChange): void {
