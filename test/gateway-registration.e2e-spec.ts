@@ -276,6 +276,7 @@ describe('a subsystem that a person registers', () => {
   it.each([
     [{ id: '~' }, ['id']],
     [{ endpoint: 'nowhere' }, ['endpoint']],
+    [{ id: '~', endpoint: 'nowhere' }, ['id', 'endpoint']],
     [{ name: 'n'.repeat(257) }, ['name']],
     [{ metadata: { key: 1 } }, ['metadata.key']],
     [{ state: 'connected' }, ['state']],

@@ -48,7 +48,7 @@ export function metadataProblems(metadata: Readonly<Record<string, string>>): st
 }
 
 /** The endpoint, or what is wrong with it. */
-function readEndpoint(text: string): SubsystemEndpoint | string {
+export function readEndpoint(text: string): SubsystemEndpoint | string {
   try {
     return parseSubsystemEndpoint(text);
   } catch (error) {

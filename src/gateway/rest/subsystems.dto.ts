@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { pageSchema } from '../../http/index.js';
 import { CALL_BACK_FAILURES } from '../registry/call-back-failure.js';
-import { DESCRIPTION_LIMITS, SUBSYSTEM_ID_RULE, metadataProblems } from '../registry/register-request.js';
+import { DESCRIPTION_LIMITS, SUBSYSTEM_ID_RULE, metadataProblems, readEndpoint } from '../registry/register-request.js';
 import { SUBSYSTEM_ID } from '../registry/subsystem-key.js';
 import { offered, offeredSchemas } from './offered.js';
 
@@ -17,10 +17,14 @@ export const RegisterSubsystem = z
     }),
     name: z.string().max(DESCRIPTION_LIMITS.name).default('').meta({ description: 'The id if absent.' }),
     description: z.string().max(DESCRIPTION_LIMITS.description).default(''),
-    endpoint: z.string().max(2_048).meta({
-      description: 'Where it serves FlowWatch: scheme, host and port.',
-      example: 'http://10.0.0.7:8090',
-    }),
+    endpoint: z
+      .string()
+      .max(2_048)
+      .superRefine((text, context) => {
+        const endpoint = readEndpoint(text);
+        if (typeof endpoint === 'string') context.addIssue({ code: 'custom', message: endpoint });
+      })
+      .meta({ description: 'Where it serves FlowWatch: scheme, host and port.', example: 'http://10.0.0.7:8090' }),
     metadata: z
       .record(z.string(), z.string())
       .superRefine((metadata, context) => {
