@@ -8,7 +8,7 @@ import { CryptoRandom } from '../runtime/random.js';
 import { ConnectSubsystemConnections } from './connections/connect-subsystem-connections.js';
 import { GatewayMetrics } from './gateway.metrics.js';
 import { RunService } from './gen/flowwatch/v1/run_service_pb.js';
-import { RunFeeds } from './live/run-feeds.js';
+import { SharedRunFeeds } from './live/shared-run-feeds.js';
 
 const { getRun } = RunService.method;
 const NOBODY = 'http://127.0.0.1:1';
@@ -30,7 +30,7 @@ describe('the metrics of the gateway', () => {
     limits: { callTimeoutMs: 10_000, maxMessageBytes: 4 << 20 },
     installationId: () => 'here',
   });
-  const feeds = new RunFeeds(directory, room.runOwners, room.workflowOwners, clock, new CryptoRandom(), {
+  const feeds = new SharedRunFeeds(directory, room.runOwners, room.workflowOwners, clock, new CryptoRandom(), {
     pollMs: 1_000,
   });
   const registry = new Registry();

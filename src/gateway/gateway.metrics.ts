@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { METRICS_REGISTRY } from '../metrics/metrics-registry.js';
 import type { ConnectSubsystemConnections } from './connections/connect-subsystem-connections.js';
-import { RunFeeds } from './live/run-feeds.js';
+import { SharedRunFeeds } from './live/shared-run-feeds.js';
 import { RegistryFiguresReader } from './registry/registry-figures.js';
 import { SUBSYSTEM_CONNECTIONS } from './registry/subsystem-connections.js';
 import { CachedRunOwners } from './routing/cached-run-owners.js';
@@ -20,7 +20,7 @@ export class GatewayMetrics implements RpcObserver {
     @Inject(METRICS_REGISTRY) registry: Registry,
     @Inject(RegistryFiguresReader) figures: RegistryReader,
     @Inject(SUBSYSTEM_CONNECTIONS) connections: Pick<ConnectSubsystemConnections, 'figures'>,
-    @Inject(RunFeeds) feeds: Pick<RunFeeds, 'size'>,
+    @Inject(SharedRunFeeds) feeds: Pick<SharedRunFeeds, 'size'>,
     @Inject(CachedRunOwners) owners: Pick<CachedRunOwners, 'figures'>,
   ) {
     const registers = [registry];
@@ -171,7 +171,7 @@ function measureCalls(registry: Registry, connections: Pick<ConnectSubsystemConn
 
 function measureRuns(
   registry: Registry,
-  feeds: Pick<RunFeeds, 'size'>,
+  feeds: Pick<SharedRunFeeds, 'size'>,
   owners: Pick<CachedRunOwners, 'figures'>,
 ): void {
   const registers = [registry];

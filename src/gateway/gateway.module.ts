@@ -13,8 +13,8 @@ import { ConnectSubsystemConnections } from './connections/connect-subsystem-con
 import { type GatewayConfig, gatewayConfig } from './gateway.config.js';
 import { GatewayMetrics } from './gateway.metrics.js';
 import { LiveAnswers } from './live/live-answers.js';
-import { RunFeeds } from './live/run-feeds.js';
-import { StatsFeeds } from './live/stats-feeds.js';
+import { SharedRunFeeds } from './live/shared-run-feeds.js';
+import { SharedStatsFeeds } from './live/shared-stats-feeds.js';
 import { Registration } from './registry/registration.js';
 import { RegistrationKeys } from './registry/registration-keys.js';
 import { RegistryCounters } from './registry/registry-counters.js';
@@ -95,14 +95,14 @@ const answers = [
   LiveAnswers,
   RunAnswers,
   RunCommands,
-  RunFeeds,
+  SharedRunFeeds,
   RunList,
   RunReads,
   RunStreams,
   SearchAnswers,
   SearchDirectory,
   SearchResults,
-  StatsFeeds,
+  SharedStatsFeeds,
   SubsystemSummaries,
   WorkflowAnswers,
   WorkflowList,

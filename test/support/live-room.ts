@@ -1,6 +1,6 @@
-import { RunFeeds } from '../../src/gateway/live/run-feeds.js';
+import { SharedRunFeeds } from '../../src/gateway/live/shared-run-feeds.js';
 import { LiveAnswers } from '../../src/gateway/live/live-answers.js';
-import { StatsFeeds } from '../../src/gateway/live/stats-feeds.js';
+import { SharedStatsFeeds } from '../../src/gateway/live/shared-stats-feeds.js';
 import type { RunEvent } from '../../src/gateway/gen/flowwatch/v1/stream_service_pb.js';
 import { AnswersRoom } from './answers-room.js';
 import { settle } from './fake-clock.js';
@@ -21,7 +21,7 @@ export interface LiveSubsystem {
 export class LiveRoom extends AnswersRoom {
   private readonly random = { float: () => 0, bytes: (length: number) => Buffer.alloc(length), uuid: () => 'uuid' };
   private readonly config = { pollMs: POLL_MS };
-  readonly runFeeds = new RunFeeds(
+  readonly runFeeds = new SharedRunFeeds(
     this.directory,
     this.runOwners,
     this.workflowOwners,
@@ -34,7 +34,7 @@ export class LiveRoom extends AnswersRoom {
     this.runOwners,
     this.workflowOwners,
     this.runFeeds,
-    new StatsFeeds(this.directory, this.clock, this.random),
+    new SharedStatsFeeds(this.directory, this.clock, this.random),
     this.clock,
     this.random,
     this.config,

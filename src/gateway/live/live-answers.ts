@@ -27,10 +27,10 @@ import { WorkflowOwners } from '../routing/workflow-owners.js';
 import { mapFeed } from './map-feed.js';
 import { RunDetailFeed } from './run-detail-feed.js';
 import { RunFanIn } from './run-fan-in.js';
-import { RunFeeds } from './run-feeds.js';
+import { SharedRunFeeds } from './shared-run-feeds.js';
 import { RunWatchFilter, requireRunWatch } from './run-watch-filter.js';
 import { StatsFanIn } from './stats-fan-in.js';
-import { StatsFeeds } from './stats-feeds.js';
+import { SharedStatsFeeds } from './shared-stats-feeds.js';
 
 const DEFAULT_INTERVAL_S = 5;
 const MAX_INTERVAL_S = 3_600;
@@ -42,8 +42,8 @@ export class LiveAnswers implements Answers<typeof StreamService> {
     @Inject(SUBSYSTEM_DIRECTORY) private readonly directory: SubsystemDirectory,
     @Inject(RUN_OWNERS) private readonly owners: RunOwners,
     private readonly workflowOwners: WorkflowOwners,
-    private readonly runFeeds: RunFeeds,
-    private readonly statsFeeds: StatsFeeds,
+    private readonly runFeeds: SharedRunFeeds,
+    private readonly statsFeeds: SharedStatsFeeds,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(RANDOM) private readonly random: Random,
     @Inject(gatewayConfig.token) private readonly config: Pick<GatewayConfig, 'pollMs'>,

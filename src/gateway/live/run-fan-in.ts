@@ -3,7 +3,7 @@ import type { Feed, SubsystemFailure } from '../routing/answer.js';
 import type { Caller } from '../routing/caller.js';
 import { selectSubsystems } from '../routing/subsystem-selection.js';
 import type { RunChange } from './run-change.js';
-import type { RunFeeds, RunSubscription } from './run-feeds.js';
+import type { SharedRunFeeds, RunSubscription } from './shared-run-feeds.js';
 import type { RunTest, RunWatch, RunWatchFilter } from './run-watch-filter.js';
 import { type QueueLimits, WatcherQueue } from './watcher-queue.js';
 
@@ -32,7 +32,7 @@ export class RunFanIn implements Feed<RunChange> {
   constructor(
     private readonly options: RunFanInOptions,
     private readonly directory: SubsystemDirectory,
-    private readonly feeds: RunFeeds,
+    private readonly feeds: SharedRunFeeds,
   ) {
     const { signal } = options.caller;
     const onAbort = (): void => this.queue.end();

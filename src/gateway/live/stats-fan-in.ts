@@ -4,7 +4,7 @@ import type { Subsystem, SubsystemDirectory } from '../registry/subsystem-direct
 import type { Feed, SubsystemFailure } from '../routing/answer.js';
 import type { Caller } from '../routing/caller.js';
 import { mergeStats } from './merge-stats.js';
-import type { StatsFeeds, StatsSubscription } from './stats-feeds.js';
+import type { SharedStatsFeeds, StatsSubscription } from './shared-stats-feeds.js';
 
 /** The first snapshot waits so long for subsystems that have said nothing yet. */
 const PATIENCE_MS = 1_000;
@@ -23,7 +23,7 @@ export class StatsFanIn implements Feed<StatsSnapshot> {
   constructor(
     private readonly options: StatsFanInOptions,
     private readonly directory: SubsystemDirectory,
-    private readonly feeds: StatsFeeds,
+    private readonly feeds: SharedStatsFeeds,
     private readonly clock: Clock,
   ) {}
 

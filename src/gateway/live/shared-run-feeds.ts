@@ -17,7 +17,7 @@ export interface RunSubscription {
 
 /** The feeds that somebody watches: however many do, at most two of each subsystem, with and without a snapshot. */
 @Injectable()
-export class RunFeeds {
+export class SharedRunFeeds {
   private readonly context: RunFeedContext;
   private readonly feeds = new Map<Subsystem, Map<string, RunFeed>>();
   private readonly polls = new WeakMap<Subsystem, Map<string, RunPoll>>();

@@ -12,7 +12,7 @@ export interface StatsSubscription {
 
 /** The figures that somebody watches: one stream of a subsystem for all who do at the same interval. */
 @Injectable()
-export class StatsFeeds {
+export class SharedStatsFeeds {
   private readonly context: UpstreamContext;
   private readonly shared = new Map<Subsystem, Map<string, { readonly feed: StatsFeed; watchers: number }>>();
 
