@@ -116,6 +116,15 @@ describe.each(['http1', 'http2'] as const)('a hostile subsystem over %s', (proto
     await events.return?.();
   });
 
+  it('that keeps what was not read of its answers, and takes no more for it, is told as what its answers are', async () => {
+    const { hostile, connection } = await open('declares-1gib');
+    // Some 150 answers of 64 KiB that were begun are the 10 MB that a server of Node has for a connection.
+    const codes = new Set<Code>();
+    for (let call = 0; call < 400; call += 1) codes.add((await errorOf(connection.read(getRun, { runId: 'r' }))).code);
+    expect([...codes]).toEqual([Code.ResourceExhausted]);
+    expect(hostile.requests).toBe(400);
+  });
+
   it('takes neither memory nor the calls to others', async () => {
     const { connection } = await open('endless');
     const good = await new FlowWatchSubsystem({ id: 'good', runs: 3 }).start();

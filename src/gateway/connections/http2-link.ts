@@ -182,6 +182,8 @@ export class Http2Link implements Link {
   }
 
   private failureOf(stream: ClientHttp2Stream): CallFailure {
+    // It goes on refusing on this connection: servers of Node do once answers that were broken off have filled their memory.
+    if (stream.rstCode === constants.NGHTTP2_ENHANCE_YOUR_CALM) this.retire();
     const isRefused = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM || (stream.id ?? Infinity) > this.lastTaken;
     return isRefused
       ? new CallFailure('not-reached', 'it takes no further call')
