@@ -15,6 +15,8 @@ export interface RpcCall {
   readonly authorization: string | undefined;
   readonly gatewayPath: string | undefined;
   readonly idempotencyKey: string | undefined;
+  /** Of Connect; undefined if it does not say. */
+  readonly protocolVersion: string | undefined;
   /** Set when it is let in; never for what is public. */
   principal?: Principal;
   /** Why nothing answers it, of a call whose message is read all the same, to tell what was asked for. */

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerR
 import type { Writable } from 'node:stream';
 import { Code, ConnectError, type ContextValues } from '@connectrpc/connect';
 import type { UniversalServerRequest, UniversalServerResponse } from '@connectrpc/connect/protocol';
+import { countableTimeout } from './countable-timeout.js';
 
 /**
  * What the protocols need of a request's headers. Nothing else comes near what answers: no credential, no cookie, no
@@ -61,7 +62,7 @@ function protocolHeaders(headers: IncomingHttpHeaders): Headers {
   const picked = new Headers();
   for (const name of PROTOCOL_HEADERS) {
     const value = headers[name];
-    if (typeof value === 'string') picked.set(name, value);
+    if (typeof value === 'string') picked.set(name, countableTimeout(name, value));
   }
   return picked;
 }

@@ -22,6 +22,8 @@ export interface RpcGateOptions {
 /** What the gate has to know of a call. */
 export type GatedCall = Pick<HandlerContext, 'method' | 'values'>;
 
+/** The only one that there is: https://connectrpc.com/docs/protocol */
+const CONNECT_VERSION = '1';
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,128}$/;
 
 /** What every call has to pass before its message is read. */
@@ -54,6 +56,9 @@ export class RpcGate {
     site.requireOwnSite(call.site);
     this.requireService(context);
     this.requireNoLoop(call);
+    if (call.protocolVersion !== undefined && call.protocolVersion !== CONNECT_VERSION) {
+      throw new ConnectError(`Connect-Protocol-Version: expected ${CONNECT_VERSION}`, Code.InvalidArgument);
+    }
     const access = accessOf(context.method);
     if (access === 'public' || access === 'own') return;
     const principal = await this.identify(call);

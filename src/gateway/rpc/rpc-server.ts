@@ -13,13 +13,13 @@ import { type RealtimeConfig, realtimeConfig } from '../../realtime/index.js';
 import { CLOCK, type Clock } from '../../runtime/clock.js';
 import { RANDOM, type Random } from '../../runtime/random.js';
 import type { Runnable } from '../../runtime/runnable.js';
-import { GATEWAY_PATH_HEADER } from '../connections/subsystem-connection.js';
 import { type GatewayConfig, gatewayConfig } from '../gateway.config.js';
 import { checkedBody } from './checked-body.js';
 import { JSON_OPTIONS } from './read-message.js';
 import { REGISTER, RegisterHandler } from './register-handler.js';
 import { LeanUnaryHandler } from './lean-unary-handler.js';
 import { RPC_ANSWERS, type RpcAnswers } from './rpc-answers.js';
+import { rpcCallOf } from './rpc-call-of.js';
 import { RPC_CALL, RPC_OBSERVERS, type RpcCall, type RpcObserver } from './rpc-call.js';
 import { RpcCalls } from './rpc-calls.js';
 import { COMPRESSIONS, COMPRESS_FROM_BYTES } from './rpc-compression.js';
@@ -149,7 +149,7 @@ export class RpcServer implements Runnable {
         refuse(404, request, response, more);
         return;
       }
-      const call = callFrom(headers, request.socket.remoteAddress, requestId);
+      const call = rpcCallOf(headers, request.socket.remoteAddress, requestId);
       const begun = this.clock.monotonic();
       response.once('close', () => {
         const status = response.headersSent ? response.statusCode : undefined;
@@ -162,7 +162,7 @@ export class RpcServer implements Runnable {
   private takeStream(stream: ServerHttp2Stream, headers: Http2Headers): boolean {
     if (!this.registrations.takes(headers)) return false;
     const requestId = this.requestIdOf(headers);
-    const call = callFrom(headers, stream.session?.socket.remoteAddress, requestId);
+    const call = rpcCallOf(headers, stream.session?.socket.remoteAddress, requestId);
     this.tellOf(call, stream);
     const more = this.answerHeaders(requestId, headers);
     requestContext.run({ requestId }, () => void this.registrations.serve(call, stream, headers, more));
@@ -224,27 +224,6 @@ export class RpcServer implements Runnable {
       response.destroy();
     }
   }
-}
-
-function callFrom(
-  headers: IncomingHttpHeaders | Http2Headers,
-  address: string | undefined,
-  requestId: string,
-): RpcCall {
-  // Over HTTP/2 the authority stands in the place of Host: RFC 9113, section 8.3.1.
-  const host = headers.host ?? one(headers[':authority']);
-  return {
-    requestId,
-    address: address ?? '',
-    site: { host, origin: headers.origin, 'sec-fetch-site': headers['sec-fetch-site'] },
-    authorization: headers.authorization,
-    gatewayPath: one(headers[GATEWAY_PATH_HEADER]),
-    idempotencyKey: one(headers['idempotency-key']),
-  };
-}
-
-function one(header: string | string[] | undefined): string | undefined {
-  return typeof header === 'string' ? header : header?.join(', ');
 }
 
 function pathOf(url: string): string {
