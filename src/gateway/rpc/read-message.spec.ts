@@ -106,6 +106,7 @@ describe('a message in JSON', () => {
     ['{"one":1,"one":2}', [], /same key twice/],
     ['{"one":', [], /not valid JSON: it ends too early/],
     ['{"one":1,}', [], /not valid JSON: see character 10/],
+    ['{"one":é}', [], /not valid JSON: see the "é"/],
     ['', [], /is empty/],
     ['[]', [], /cannot be read as t.Place/],
     ['null', [], /cannot be read as t.Place/],

@@ -43,10 +43,16 @@ function parse(text: string): JsonValue {
   try {
     return JSON.parse(text) as JsonValue;
   } catch (error) {
-    const at = /at position (\d+)/.exec(error instanceof Error ? error.message : '')?.[1];
-    const where = at === undefined ? 'it ends too early' : `see character ${Number(at) + 1}`;
-    throw malformed(`the message is not valid JSON: ${where}`);
+    throw malformed(`the message is not valid JSON: ${whereInJson(error instanceof Error ? error.message : '')}`);
   }
+}
+
+/** From the words of V8, which tells the place, the token, or that there is no more. */
+function whereInJson(message: string): string {
+  const at = /at position (\d+)/.exec(message)?.[1];
+  if (at !== undefined) return `see character ${Number(at) + 1}`;
+  const token = /^Unexpected token '(.)'/su.exec(message)?.[1];
+  return token === undefined ? 'it ends too early' : `see the ${JSON.stringify(token)}`;
 }
 
 function refused(desc: DescMessage, faults: readonly FieldViolation[]): ConnectError {
