@@ -35,7 +35,12 @@ export class Service {
   /** Resolves when it is ready. Throws with its output when it ends before. */
   static async start(options: ServiceOptions = {}): Promise<Service> {
     const service = await Service.spawn(options);
-    await service.waitForLine((line) => line.message === 'ready', READY_WITHIN_MS);
+    try {
+      await service.waitForLine((line) => line.message === 'ready', READY_WITHIN_MS);
+    } catch (error) {
+      await service.dispose();
+      throw error;
+    }
     return service;
   }
 
