@@ -15,7 +15,7 @@ export class AgentsMetrics {
     const registers = [registry];
     this.byHealth = new Gauge({
       name: 'crowsnest_agents',
-      help: 'Agents that are not revoked, by the last look of agent-health at this process.',
+      help: 'Agents that are not revoked, by the last look of agent-health; 0 at a process that does not lead it.',
       labelNames: ['health'],
       registers,
     });

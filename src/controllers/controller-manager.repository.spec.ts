@@ -202,6 +202,26 @@ describe('ControllerManager', () => {
       expect([one.rounds.length, two.rounds.length]).toEqual([0, 0]);
     });
 
+    it('tell a reconciler that another leads', async () => {
+      const resigned: string[] = [];
+      const reconcilerOf = (who: string) =>
+        Object.assign(new ScriptedReconciler('sweep'), { resigned: () => void resigned.push(who) });
+      const [one, two] = [reconcilerOf('one'), reconcilerOf('two')];
+      const first = await room.addReplica(one);
+      await first.manager.start();
+      await room.until(() => one.rounds.length === 1);
+      const second = await room.addReplica(two);
+      await second.manager.start();
+      await room.pass(10_000);
+      expect(resigned).toEqual([]);
+      first.isPaused = true;
+      await room.until(() => two.rounds.length === 1);
+      first.isPaused = false;
+      await room.until(() => resigned.length > 0);
+      await room.pass(10_000);
+      expect(resigned).toEqual(['one']);
+    });
+
     it('let a leader that was paused between read and write change nothing', async () => {
       const jobs = room.database.connection.collection('jobs_of_the_test');
       await jobs.insertOne({ state: 'stuck', requeuedBy: [] });

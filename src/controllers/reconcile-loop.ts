@@ -70,6 +70,10 @@ export class ReconcileLoop implements Runnable {
   async start(): Promise<void> {
     if (this.running) return;
     const [stopping, cut] = [new AbortController(), new AbortController()];
+    const forget = this.options.elector.onChange((isLeader) => {
+      if (!isLeader) this.reconciler.resigned?.();
+    });
+    stopping.signal.addEventListener('abort', forget, { once: true });
     await this.options.elector.start();
     this.running = { stopping, cut, loop: this.run(stopping.signal, cut.signal) };
     this.options.metrics.setControllerRunning(this.name, true);

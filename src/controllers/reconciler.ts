@@ -29,4 +29,6 @@ export interface Reconciler {
    * A rejection is a failed round: it is told, counted and tried again, sooner than a period later.
    */
   reconcile(signal: AbortSignal, lease: HeldLease): Promise<ReconcileResult>;
+  /** Another process leads from now on: figures of this one's last round are no longer true. */
+  resigned?(): void;
 }

@@ -27,7 +27,7 @@ export class JobsMetrics {
     });
     this.oldestWait = new Gauge({
       name: 'crowsnest_job_oldest_wait_seconds',
-      help: 'How long the job waits that waits longest, by the last look of queue-priority at this process.',
+      help: 'How long the job waits that waits longest, by the last look of queue-priority; 0 where that does not lead.',
       registers,
     });
     this.longestLead = new Gauge({

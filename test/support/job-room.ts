@@ -80,7 +80,8 @@ export function makeJobs(database: TestDatabase, clock: FakeClock, settings: Job
   bus.subscribe('test', ['job.changed'], ({ payload }) => void changed.push(payload.job), { bufferSize: 100_000 });
   const readiness: { state: 'ready' | 'draining' } = { state: 'ready' };
 
-  const metrics = new JobsMetrics(new Registry());
+  const registry = new Registry();
+  const metrics = new JobsMetrics(registry);
   const collection = new JobCollection(database.connection);
   const changes = new JobChanges(time, config);
   const announcer = new JobAnnouncer(bus, metrics);
@@ -181,6 +182,7 @@ export function makeJobs(database: TestDatabase, clock: FakeClock, settings: Job
     leases,
     sweeps,
     order,
+    registry,
     service,
     slots,
     add,

@@ -50,6 +50,8 @@ describe('AgentHealthSweep', () => {
     const offline = room.bus.of('agent.changed').filter(({ change }) => change === 'offline');
     expect(offline.map(({ agent }) => agent.id).toSorted()).toEqual([dead.id, silent.id].toSorted());
     expect(await room.registry.metrics()).toContain('crowsnest_agents{health="offline"} 2');
+    room.sweep.forget();
+    expect(await room.registry.metrics()).toContain('crowsnest_agents{health="offline"} 0');
     await room.beat(dead);
     expect(await healthOf(dead)).toBe('online');
     expect(await rounds(1, alive, dead, ...others)).toMatchObject([{ offline: 0 }]);

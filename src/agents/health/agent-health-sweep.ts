@@ -67,6 +67,11 @@ export class AgentHealthSweep {
     return { watched: counts.watched, held: null, ...result };
   }
 
+  /** The figures of the last sweep: another process has later ones. */
+  forget(): void {
+    this.metrics.agents({ unknown: 0, online: 0, offline: 0 });
+  }
+
   private async passVerdicts(
     guard: SweepGuard,
     since: Date,
@@ -112,7 +117,9 @@ export class AgentHealthSweep {
 
   private async measure(guard: SweepGuard): Promise<void> {
     mayGoOn(guard);
-    this.metrics.agents(await this.repository.byHealth());
+    const counts = await this.repository.byHealth();
+    mayGoOn(guard);
+    this.metrics.agents(counts);
   }
 
   private tellHold(why: HoldReason | null, { watched, vanished }: { watched: number; vanished: number }): void {

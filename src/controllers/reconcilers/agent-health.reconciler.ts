@@ -11,7 +11,7 @@ export class AgentHealthReconciler implements Reconciler {
 
   constructor(
     @Inject(agentsConfig.token) config: Pick<AgentsConfig, 'healthPeriodMs'>,
-    @Inject(AgentHealthSweep) private readonly health: Pick<AgentHealthSweep, 'sweep'>,
+    @Inject(AgentHealthSweep) private readonly health: Pick<AgentHealthSweep, 'sweep' | 'forget'>,
   ) {
     this.periodMs = config.healthPeriodMs;
   }
@@ -20,5 +20,9 @@ export class AgentHealthReconciler implements Reconciler {
     const { watched, offline, released, held } = await this.health.sweep(signal, lease);
     const detail = held === null ? { offline, released } : { offline, released, held };
     return { processed: watched, changed: offline, detail };
+  }
+
+  resigned(): void {
+    this.health.forget();
   }
 }

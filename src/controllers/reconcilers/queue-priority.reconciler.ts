@@ -11,7 +11,7 @@ export class QueuePriorityReconciler implements Reconciler {
 
   constructor(
     @Inject(jobsConfig.token) config: Pick<JobsConfig, 'priorityPeriodMs'>,
-    @Inject(QueueOrder) private readonly order: Pick<QueueOrder, 'rerank'>,
+    @Inject(QueueOrder) private readonly order: Pick<QueueOrder, 'rerank' | 'forget'>,
   ) {
     this.periodMs = config.priorityPeriodMs;
   }
@@ -19,5 +19,9 @@ export class QueuePriorityReconciler implements Reconciler {
   async reconcile(signal: AbortSignal, lease: HeldLease): Promise<ReconcileResult> {
     const { processed, changed, ...detail } = await this.order.rerank(signal, lease);
     return { processed, changed, detail };
+  }
+
+  resigned(): void {
+    this.order.forget();
   }
 }

@@ -81,6 +81,10 @@ describe('queue priority', () => {
     await room.add({}, 120);
     await room.clock.advance(30 * SECOND);
     expect(await rerank()).toMatchObject({ oldestWaitMs: 30 * SECOND, longestLeadMs: 90 * SECOND, leadsReleased: 0 });
+    const figures = ['crowsnest_job_oldest_wait_seconds 30\n', 'crowsnest_tenant_lead_seconds 90\n'];
+    for (const figure of figures) expect(await room.registry.metrics()).toContain(figure);
+    room.order.forget();
+    for (const figure of figures) expect(await room.registry.metrics()).not.toContain(figure);
     for (let batch = 0; batch < 2; batch += 1) await room.claim(PLATFORM_AGENT, { capacity: 100 });
     expect(await rerank()).toMatchObject({ oldestWaitMs: 0, longestLeadMs: 0, leadsReleased: 1 });
     const [job] = await room.add();

@@ -81,10 +81,16 @@ export class QueueOrder {
     const verified = await this.verifySome(guard);
     const oldest = await this.releases.oldestWait();
     const oldestWaitMs = oldest === null ? 0 : Math.max(0, now.getTime() - oldest.getTime());
+    mayGoOn(guard);
     this.metrics.queue({ oldestWaitMs, longestLeadMs });
     processed += verified.looked;
     changed += verified.repaired;
     return { processed, changed, oldestWaitMs, longestLeadMs, leadsReleased };
+  }
+
+  /** The figures of the last look: another process has later ones. */
+  forget(): void {
+    this.metrics.queue({ oldestWaitMs: 0, longestLeadMs: 0 });
   }
 
   /** Only a tenant whose plan, or the bonus, is not what its jobs are known to be ranked by. */
