@@ -100,8 +100,8 @@ describe('a subsystem whose stream flaps', () => {
   }
 
   beforeAll(async () => {
-    const client = register('right', right.endpoint);
-    client.pong();
+    // Kept alive by calls of the gateway, however long the tests take.
+    await api.must('POST', '/gateway/subsystems', { body: { id: 'right', endpoint: right.endpoint } });
     await untilState('right', 'connected');
     await api.must('GET', '/gateway/runs/right~run-3');
   });
