@@ -67,7 +67,7 @@ export class SessionKeeper {
       this.options.totals.resumed += 1;
       this.options.totals.replayed += resumption.missed;
       session.resume(resumption.sequence);
-    } else session.start();
+    } else session.join();
   }
 
   /** Cuts the session of the connection, if there is one. */

@@ -4,12 +4,11 @@ import type { ChannelSnapshot } from '../channels/channel-snapshot.js';
 import { SessionBacklog } from './session-backlog.js';
 import type { SessionContext, SessionOptions } from './session-context.js';
 import { SessionJoin } from './session-join.js';
+import { SessionLag } from './session-lag.js';
+import { SessionOutput } from './session-output.js';
 import { SessionReader } from './session-reader.js';
 import { SseConnection } from '../wire/sse-connection.js';
-import { encodeComment } from '../wire/sse-frame.js';
 import type { StreamChannel } from '../channels/stream-channel.js';
-
-const KEEP_ALIVE_COMMENT = encodeComment('keep-alive');
 
 /**
  * One client, on one or many channels. It holds no events: how far it came is all that it knows.
@@ -22,8 +21,10 @@ const KEEP_ALIVE_COMMENT = encodeComment('keep-alive');
 export class SseSession {
   readonly readers: readonly SessionReader[];
   private readonly connection: SseConnection;
+  private readonly output: SessionOutput;
   private readonly backlog: SessionBacklog;
   private readonly joining: SessionJoin;
+  private readonly lag: SessionLag;
   private readonly endsAtMs: number;
   private place = 0;
   private state: 'joining' | 'live' | 'lagging' = 'live';
@@ -31,11 +32,8 @@ export class SseSession {
   private resumableFrom = 0;
   /** Events up to this sequence are outside the limits of a slow client. */
   private exemptUpTo = 0;
-  private isSlow = false;
   private isCoalescing = false;
-  private isStarted = false;
   private isClosed = false;
-  private dropped = 0;
 
   constructor(
     response: Writable,
@@ -48,12 +46,14 @@ export class SseSession {
     this.readers = channels.map((channel) => new SessionReader(channel, this));
     this.backlog = new SessionBacklog(this.readers, context.limits, context.encoder);
     this.joining = new SessionJoin(this.readers);
+    this.lag = new SessionLag(this, context);
     this.connection = new SseConnection(
       response,
       context.now,
       () => this.drained(),
       () => this.close(),
     );
+    this.output = new SessionOutput(this.connection, context.totals, options.onStarted);
   }
 
   /** Sequence up to which the client has everything. */
@@ -62,19 +62,20 @@ export class SseSession {
   }
 
   get queuedEvents(): number {
-    return this.state === 'live' && this.isSlow ? this.backlog.count(this.place) : 0;
+    return this.state === 'live' && this.lag.isSlow ? this.backlog.count(this.place) : 0;
   }
 
   /** Bytes that are kept because of it, be it alone or with others. */
   get heldBytes(): number {
-    let bytes = this.joining.heldBytes;
-    for (const { channel, neededAfter } of this.readers) bytes += channel.log.statesAfter(neededAfter).bytes;
-    return bytes;
+    return this.joining.heldBytes + this.lag.heldBytes;
   }
 
   /** Begins with the snapshot of each channel. */
-  start(): void {
-    this.join();
+  join(): void {
+    this.state = 'joining';
+    this.place = 0;
+    this.lag.slowDown();
+    this.joining.begin();
   }
 
   /** Goes on after the sequence, up to which the client has everything of all channels. */
@@ -109,7 +110,7 @@ export class SseSession {
 
   /** One that is slow gets the newest states only if too much waits for it; if these are too many, it is given up. */
   review(): void {
-    if (!this.isSlow || this.state !== 'live') return;
+    if (!this.lag.isSlow || this.state !== 'live') return;
     const catchUp = this.backlog.catchUp(Math.max(this.place, this.exemptUpTo));
     this.isCoalescing = catchUp === 'newest states';
     if (catchUp === 'snapshot') this.giveUp();
@@ -117,7 +118,7 @@ export class SseSession {
 
   /** Lets go of everything that is held for it: it will be told, and begin anew. */
   giveUp(): void {
-    this.miss(this.backlog.count(this.place));
+    this.lag.miss(this.backlog.count(this.place));
     this.state = 'lagging';
     this.place = this.context.sequence();
     this.letGo();
@@ -136,15 +137,15 @@ export class SseSession {
     // The heartbeat carries the newest id, so it may only go to a client that has everything up to it.
     if (this.state === 'live' && this.backlog.isEmpty(this.place)) {
       this.place = this.context.sequence();
-      this.writeEvent(heartbeat());
-    } else this.write(KEEP_ALIVE_COMMENT);
+      this.output.event(heartbeat());
+    } else this.output.keepAlive();
   }
 
   /** Ends the stream cleanly after what the client takes, with a last event where given, made for its id. */
   end(last?: (position: number) => Buffer): void {
     if (this.connection.isOver) return;
     if (this.state === 'live') this.writeEvents();
-    if (last) this.writeEvent(last(this.position));
+    if (last) this.output.event(last(this.position));
     this.connection.end();
   }
 
@@ -166,7 +167,7 @@ export class SseSession {
 
   private advance(): void {
     if (!this.connection.writable) {
-      if (this.state !== 'lagging') this.slowDown();
+      if (this.state !== 'lagging') this.lag.slowDown();
       return;
     }
     if (this.state === 'lagging') {
@@ -178,20 +179,13 @@ export class SseSession {
     if (this.state === 'live' && this.readers.every(({ isOver }) => isOver)) this.end();
   }
 
-  private join(): void {
-    this.state = 'joining';
-    this.place = 0;
-    this.slowDown();
-    this.joining.begin();
-  }
-
   private writeSnapshots(): void {
     while (this.state === 'joining' && this.connection.writable) {
       // Only with the very last part has the client a state that it could resume from.
       if (this.joining.isAtEnd) this.goLive();
       const part = this.joining.part(this.position);
       if (!part) return;
-      this.writeEvent(part);
+      this.output.event(part);
       if (this.joining.advance()) this.context.totals.snapshots += 1;
     }
   }
@@ -216,65 +210,30 @@ export class SseSession {
       this.place = batch.upTo;
       this.context.totals.events += batch.count;
       this.context.totals.coalesced += batch.coalesced;
-      this.writeEvent(batch.bytes);
+      this.output.event(batch.bytes);
     }
     if (this.backlog.isEmpty(this.place)) this.caughtUp();
-    else this.slowDown();
+    else this.lag.slowDown();
   }
 
   private caughtUp(): void {
     this.place = this.context.sequence();
     this.isCoalescing = false;
     for (const reader of this.readers) reader.isComplete ||= reader.channel.hasEndedBy(this.place);
-    this.quicken();
+    this.lag.quicken();
   }
 
   private tellLag(): void {
-    // What was published since it was given up is missed too.
-    for (const { channel } of this.readers) this.miss(channel.log.countAfter(this.place));
-    const { dropped } = this;
-    this.dropped = 0;
-    if (dropped === 0) return;
-    this.context.totals.lagged += 1;
-    this.writeEvent(this.context.encoder.control(0, 'lagged', { dropped }));
-  }
-
-  private miss(events: number): void {
-    this.dropped += events;
-    this.context.totals.dropped += events;
-  }
-
-  /** What it has not got must stay until it has. */
-  private slowDown(): void {
-    if (this.isSlow) return;
-    this.isSlow = true;
-    this.context.slow.add(this);
-    for (const reader of this.readers) reader.channel.log.slowDown(reader);
-  }
-
-  private quicken(): void {
-    if (!this.isSlow) return;
-    this.isSlow = false;
-    this.context.slow.delete(this);
-    for (const reader of this.readers) reader.channel.log.quicken(reader);
+    // Since it was given up.
+    this.lag.missAfter(this.place);
+    const notice = this.lag.notice();
+    if (notice) this.output.event(notice);
   }
 
   private letGo(): void {
     this.joining.letGo();
     for (const reader of this.readers) reader.forsake();
-    this.quicken();
-  }
-
-  private writeEvent(bytes: Buffer): void {
-    this.write(bytes);
-    if (this.isStarted) return;
-    this.isStarted = true;
-    this.options.onStarted?.();
-  }
-
-  private write(bytes: Buffer): void {
-    this.context.totals.bytes += bytes.length;
-    this.connection.write(bytes);
+    this.lag.quicken();
   }
 
   private close(): void {
