@@ -89,6 +89,28 @@ describe('TenantsService', () => {
     expect(forgotten).toEqual(['acme']);
     expect(await room.service.exists('acme')).toBe(false);
   });
+
+  it('leaves nothing behind that came in while much was removed', async () => {
+    const jobs: string[] = [];
+    const inUseAfterwards = { code: 'tenant.in_use' };
+    const late = { isUnfinished: true, forgets: 0 };
+    room.service.registerUsage({
+      inUse: async () => (jobs.length > 0 && late.isUnfinished ? '1 unfinished job' : null),
+      forget: async (name) => {
+        late.forgets += 1;
+        jobs.length = 0;
+        if (late.forgets > 3) return;
+        await room.clock.advance(2 * MINUTE);
+        if (await room.clocks.tick(name, 'tenant', 1)) jobs.push('late');
+      },
+    });
+    const { id } = await room.service.create(ADMIN, { name: 'acme' });
+    await expect(room.service.delete(ADMIN, id)).rejects.toMatchObject(inUseAfterwards);
+    expect(await room.service.exists('acme')).toBe(true);
+    late.isUnfinished = false;
+    await room.service.delete(ADMIN, id);
+    expect([jobs, late.forgets, await room.service.exists('acme')]).toEqual([[], 4, false]);
+  });
 });
 
 describe('VirtualClocks', () => {

@@ -9,7 +9,7 @@ import { CLOCK, type Clock } from '../runtime/clock.js';
 import type { Plan } from './plan.js';
 import { Plans } from './plans.js';
 import type { CreateTenant, ListTenantsQuery, UpdateTenant } from './tenant.dto.js';
-import { toTenant } from './tenant.document.js';
+import { type TenantDocument, toTenant } from './tenant.document.js';
 import type { TenantChanged } from './tenant-events.js';
 import type { TenantUsage } from './tenant-usage.js';
 import type { Tenant, TenantLimits } from './tenant.js';
@@ -101,14 +101,12 @@ export class TenantsService {
     requireAllTenants(principal);
     const { name } = await this.get(principal, id);
     if (name === DEFAULT_TENANT) throw new AppError('tenant.in_use', 'the default tenant always exists');
-    const deleting = await this.tenants.beginDeletion(id);
-    if (deleting === null) throw AppError.notFound('tenant');
-    const inUse = await this.findUses(name);
-    if (inUse.length > 0) {
-      await this.tenants.endDeletion(deleting, false);
-      throw new AppError('tenant.in_use', `the tenant ${name} still has ${inUse.join(' and ')}`);
-    }
-    for (const usage of this.usages) await usage.forget(name);
+    let deleting: TenantDocument;
+    do {
+      deleting = await this.beginDeletion(id);
+      for (const usage of this.usages) await usage.forget(name);
+      // If that took longer than others are held off for, something may have come in.
+    } while (await this.tenants.exists(name));
     await this.tenants.endDeletion(deleting, true);
     this.announce(toTenant(deleting), 'deleted');
   }
@@ -126,6 +124,16 @@ export class TenantsService {
   /** No limits where there is no such tenant. */
   async limitsOf(tenantId: string): Promise<TenantLimits> {
     return (await this.tenants.findByName(tenantId))?.limits ?? { queued: null, running: null };
+  }
+
+  private async beginDeletion(id: string): Promise<TenantDocument> {
+    const deleting = await this.tenants.beginDeletion(id);
+    if (deleting === null) throw AppError.notFound('tenant');
+    const { name } = deleting;
+    const inUse = await this.findUses(name);
+    if (inUse.length === 0) return deleting;
+    await this.tenants.endDeletion(deleting, false);
+    throw new AppError('tenant.in_use', `the tenant ${name} still has ${inUse.join(' and ')}`);
   }
 
   private async findUses(name: string): Promise<string[]> {
