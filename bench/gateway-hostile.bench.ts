@@ -22,7 +22,8 @@ const ROUND_MS = Number(process.env.BENCH_ROUND_MS ?? 2_000);
 /** For what the attack has left behind. */
 const PAUSE_MS = 200;
 /** Reads of its own runs, as users of it make them, and what it does besides. */
-const ATTACK = { subsystemId: HOSTILE, callsPerSecond: 10, registrationsPerSecond: 50 };
+const CALLS_PER_SECOND = Number(process.env.BENCH_CALLS_PER_SECOND ?? 10);
+const ATTACK = { subsystemId: HOSTILE, callsPerSecond: CALLS_PER_SECOND, registrationsPerSecond: 50 };
 const GOAL = 1.1;
 /** Which of the good ones has them is known, so that the hostile one is not asked for them. */
 const RUN_IDS = runsOf(0, RUNS).map(({ id }) => `${GOOD[0]}~${id}`);

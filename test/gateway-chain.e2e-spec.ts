@@ -71,6 +71,13 @@ afterAll(async () => {
   await shipping?.stop();
 });
 
+interface Page {
+  readonly items: readonly object[];
+  readonly totalCount: number | null;
+  readonly nextCursor: string | null;
+  readonly warnings: readonly object[];
+}
+
 /** What a caller of ListRuns gets: the ids, and whose part is missing. */
 async function list(gateway: Service): Promise<{ ids: string[]; failed: string | null }> {
   let failed: string | null = null;
@@ -189,8 +196,11 @@ describe('gateways that are registered with each other', () => {
   it('miss nothing of each other: what one asks for, the other need not', async () => {
     for (const gateway of [outer, inner]) {
       const api = new ApiClient(gateway.url);
-      const { items, warnings } = await api.must<{ items: object[]; warnings: object[] }>('GET', '/gateway/runs');
-      expect([items.length, warnings]).toEqual([8, []]);
+      const { items, totalCount, nextCursor, warnings } = await api.must<Page>('GET', '/gateway/runs');
+      expect([items.length, totalCount, nextCursor, warnings]).toEqual([8, 8, null, []]);
+      const first = await api.must<Page>('GET', '/gateway/runs?limit=5');
+      const rest = await api.must<Page>('GET', `/gateway/runs?limit=5&cursor=${first.nextCursor}`);
+      expect([...first.items, ...rest.items]).toEqual(items);
       const { warnings: ofWorkflows } = await api.must<{ warnings: object[] }>('GET', '/gateway/workflows');
       expect(ofWorkflows).toEqual([]);
       const { warnings: ofFigures } = await api.must<{ warnings: object[] }>('GET', '/gateway/analytics/throughput');
