@@ -2,12 +2,15 @@ import { describe, expect, it } from '@jest/globals';
 import { type MessageInitShape, create, fromBinary } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { type RoomSubsystem, SubsystemsRoom, callerOf } from '../../../test/support/subsystems-room.js';
+import { FakeSubsystemConnection } from '../../../test/support/fake-subsystem-connection.js';
+import { circleRefusal, isCircleRefusal } from '../connections/gateway-circle.js';
 import {
   GetRunLogsRequestSchema,
   type GetRunRequest,
   GetRunRequestSchema,
   GetRunStepsRequestSchema,
   GetRunTimelineRequestSchema,
+  RunService,
 } from '../gen/flowwatch/v1/run_service_pb.js';
 import { LogLevel, RunSchema, StepExecutionSchema, StepStatus } from '../gen/flowwatch/v1/types_pb.js';
 import { RunReads } from './run-reads.js';
@@ -72,6 +75,22 @@ describe('a run that is read', () => {
     expect(billing.connection.count()).toBe(2);
     await room.reads.getRunUndecoded(ANN, ask('r1'));
     expect(billing.connection.count()).toBe(2);
+  });
+
+  it('is looked for elsewhere when the one that was remembered is a gateway that asks for it', async () => {
+    const room = new Room();
+    const refuse = (): never => {
+      throw circleRefusal('it has been here before');
+    };
+    const connection = new FakeSubsystemConnection(({ service }) => service(RunService, { getRun: refuse }));
+    const inner = room.directory.add({ id: 'inner', connection });
+    for (const runId of ['r1', 'r2']) room.owners.seen(inner, runId);
+    expect(await codeOf(room.reads.getRun(ANN, ask('r1')))).toBe(Code.NotFound);
+    room.add('shipping', { runs: ['r2'] });
+    expect((await room.reads.getRun(ANN, ask('r2'))).value.run?.id).toBe('r2');
+    // It is told that it asks itself.
+    const asked = await room.reads.getRun(ANN, ask('inner~r1')).catch((error: unknown) => error);
+    expect(isCircleRefusal(asked)).toBe(true);
   });
 
   it('is not found if nobody has it, or not the one that was said to', async () => {
