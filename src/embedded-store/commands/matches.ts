@@ -61,7 +61,7 @@ class PausingSearch {
 
 /**
  * Hands each match to `change` once: all are found before the first is changed, so that a change cannot bring a document up again.
- * What was found before a pause is read and asked again. An `isAtomic` search (of an upsert, which inserts when nothing is found) does
+ * What was found before a pause is read again, and asked again where it has changed since. An `isAtomic` search (of an upsert, which inserts when nothing is found) does
  * not pause.
  */
 export function* updateMatches(
@@ -74,17 +74,17 @@ export function* updateMatches(
   const search = new PausingSearch(collection, query, context);
   const { limits } = context;
   const found = new Set<number>();
-  const fresh = new Map<number, ScanRow>();
+  const kept = new Map<number, ScanRow>();
   let bytes = 0;
+  let isFresh = true;
   function* pause(): Steps<void> {
     yield* search.pause();
-    fresh.clear();
-    bytes = 0;
+    isFresh = false;
   }
   const take = (row: ScanRow): boolean => {
     found.add(row.rid);
     bytes += row.bytes.length;
-    if (bytes <= MAX_KEPT_BYTES) fresh.set(row.rid, row);
+    if (bytes <= MAX_KEPT_BYTES) kept.set(row.rid, row);
     return true;
   };
   const finding = isAtomic ? { check: limits.check, isSliceOver: () => false } : limits;
@@ -93,15 +93,18 @@ export function* updateMatches(
   // When one of them fails, which ones were changed before it must not depend on the index that found them.
   const inOrder = found.size > 1 ? [...found].sort((one, other) => one - other) : found;
   for (const rid of inOrder) {
-    const row = fresh.get(rid) ?? storedRow(search.collection, rid);
-    if (row && (fresh.has(rid) || query.filter.test(row.doc()))) change(search.collection, row);
+    const known = kept.get(rid);
+    const row = isFresh && known ? known : storedRow(search.collection, rid, known);
+    if (row && (row === known || query.filter.test(row.doc()))) change(search.collection, row);
     if (--left > 0 && limits.isSliceOver()) yield* pause();
   }
 }
 
-function storedRow(collection: Collection, rid: number): ScanRow | undefined {
+/** The row as it is now: `known`, if it has not changed. */
+function storedRow(collection: Collection, rid: number, known: ScanRow | undefined): ScanRow | undefined {
   const bytes = collection.get(rid);
   if (!bytes) return undefined;
+  if (known && Buffer.compare(bytes, known.bytes) === 0) return known;
   const doc = decode(bytes);
   return { rid, bytes, doc: () => doc };
 }

@@ -68,17 +68,13 @@ function plainKey(doc: Doc, fields: readonly KeyField[]): IndexKeys | undefined 
     if (value !== ABSENT) isAbsent = false;
     values.push(value === ABSENT ? null : value);
   }
-  const key = encodeFields(
-    values,
-    fields.map(({ direction }) => direction),
-  );
+  const key = encodeFields(values, fields);
   return { keys: [key], multikey: NO_POSITIONS, isAbsent };
 }
 
 const ABSENT = Symbol('absent');
 
 function expandedKeys(doc: Doc, fields: readonly KeyField[]): IndexKeys {
-  const directions = fields.map(({ direction }) => direction);
   const keys: Buffer[] = [];
   const multikey = new Set<number>();
   let isAbsent = true;
@@ -99,7 +95,7 @@ function expandedKeys(doc: Doc, fields: readonly KeyField[]): IndexKeys {
     if (!array) {
       if (at.some((position) => !position.isAbsent)) isAbsent = false;
       const values = at.map(({ value }) => value);
-      keys.push(encodeFields(values, directions));
+      keys.push(encodeFields(values, fields));
       return;
     }
     for (const i of through) multikey.add(i);

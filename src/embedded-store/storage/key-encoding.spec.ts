@@ -25,7 +25,8 @@ describe('index keys', () => {
         direction,
         direction,
         (a, b, d1, d2) => {
-          const key = ([x, y]: [unknown, unknown]): Buffer => encodeFields([x, y], [d1, d2]);
+          const key = ([x, y]: [unknown, unknown]): Buffer =>
+            encodeFields([x, y], [{ direction: d1 }, { direction: d2 }]);
           const expected = compareValues(a[0], b[0]) * d1 || compareValues(a[1], b[1]) * d2 || 0;
           expect(Math.sign(key(a).compare(key(b)))).toBe(Math.sign(expected));
         },

@@ -176,12 +176,15 @@ export function encodeKey(value: unknown): Buffer {
 }
 
 /** The key of several fields, each with the direction of its place. */
-export function encodeFields(values: readonly unknown[], directions: ReadonlyArray<1 | -1>): Buffer {
+export function encodeFields(
+  values: readonly unknown[],
+  fields: ReadonlyArray<{ readonly direction: 1 | -1 }>,
+): Buffer {
   writer.clear();
   for (let i = 0; i < values.length; i++) {
     const start = writer.end;
     writer.value(values[i]);
-    if (directions[i] === -1) writer.invertFrom(start);
+    if (fields[i]?.direction === -1) writer.invertFrom(start);
   }
   return writer.take();
 }

@@ -17,8 +17,9 @@ export interface ScanRow {
   readonly doc: () => Doc;
 }
 
-interface IndexRow {
-  readonly key: Uint8Array;
+/** The key where it is needed to go on after the row. */
+interface SegmentRow {
+  readonly key?: Uint8Array;
   readonly rid: number;
   readonly doc: Uint8Array;
 }
@@ -111,22 +112,23 @@ export class Scan {
     this.rid = BEFORE_FIRST;
   }
 
-  private walk(segment: Segment): Iterable<{ key?: Uint8Array; rid: number; doc: Uint8Array }> {
+  private walk(segment: Segment): Iterable<SegmentRow> {
     const { index, from, to, hasOneEntry } = segment;
     const docs = `d${this.collection.id}`;
     if (!index) {
       const statement = this.collection.statement(`SELECT rid, doc FROM ${docs} WHERE rid > ? ORDER BY rid`);
-      return statement.iterate(this.rid) as Iterable<{ rid: number; doc: Uint8Array }>;
+      return statement.iterate(this.rid) as Iterable<unknown> as Iterable<SegmentRow>;
     }
     const { isReverse } = this.plan;
+    if (hasOneEntry === true) {
+      // Once it is passed there is nothing left. Without the iterator, which costs more than the row.
+      if (this.rid !== BEFORE_FIRST) return [];
+      const row = this.collection.statement(oneEntrySql(index, docs)).get(from);
+      return row === undefined ? [] : [row as unknown as SegmentRow];
+    }
     const statement = this.collection.statement(this.sqlOf(index, docs));
     const range = [this.key ?? (isReverse ? to : from), this.rid, isReverse ? from : to] as const;
-    // Without the iterator, which costs more than the row.
-    if (hasOneEntry === true) {
-      const row = statement.get(...range);
-      return row === undefined ? [] : [row as unknown as IndexRow];
-    }
-    return statement.iterate(...range) as Iterable<unknown> as Iterable<IndexRow>;
+    return statement.iterate(...range) as Iterable<unknown> as Iterable<SegmentRow>;
   }
 
   /** (key, rid) > (from, -1) is key >= from; the same statement starts and goes on. */
@@ -140,6 +142,9 @@ export class Scan {
     return text;
   }
 }
+
+const oneEntrySql = (index: StoredIndex, docs: string): string =>
+  `SELECT x.rid, d.doc FROM ${index.table} x CROSS JOIN ${docs} d ON d.rid = x.rid WHERE x.key = ?`;
 
 /** How many entries the exact segments of a plan have, without reading a document. */
 export function countSegments(collection: Collection, plan: Plan, stats: ExecutionStats): number {
