@@ -3,6 +3,7 @@ import { pageSchema } from '../../http/index.js';
 import { CALL_BACK_FAILURES } from '../registry/call-back-failure.js';
 import { DESCRIPTION_LIMITS, SUBSYSTEM_ID_RULE, metadataProblems, readEndpoint } from '../registry/register-request.js';
 import { SUBSYSTEM_ID } from '../registry/subsystem-key.js';
+import { gatewayPageQuery, repeated } from './gateway-query.js';
 import { offered, offeredSchemas } from './offered.js';
 
 const STATES = ['connecting', 'connected', 'stale'] as const;
@@ -36,18 +37,9 @@ export const RegisterSubsystem = z
 export type RegisterSubsystem = z.infer<typeof RegisterSubsystem>;
 
 export const ListSubsystemsQuery = z.strictObject({
-  limit: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(200)
-    .default(50)
-    .meta({ description: 'How many items at most, 1 to 200.', example: 50 }),
+  limit: gatewayPageQuery.limit,
   cursor: subsystemId.optional().meta({ description: '`nextCursor` of the page before.' }),
-  state: z
-    .union([z.enum(STATES).transform((one) => [one]), z.array(z.enum(STATES)).max(STATES.length)])
-    .optional()
-    .meta({ description: 'May be repeated.' }),
+  state: repeated(z.enum(STATES), STATES.length),
 });
 export type ListSubsystemsQuery = z.infer<typeof ListSubsystemsQuery>;
 
