@@ -14,7 +14,8 @@ import {
   ReportProgress,
   StartJob,
 } from './agent-job.dto.js';
-import { type HeldJob, JobReports } from './reports/job-reports.js';
+import type { HeldJob } from './reports/held-job.js';
+import { JobReports } from './reports/job-reports.js';
 import type { ClaimedJob, Job } from './job.js';
 
 const jobId = objectIdParam('job');

@@ -5,7 +5,6 @@ import { AppError } from '../errors/app-error.js';
 import { RANDOM, type Random } from '../runtime/random.js';
 import {
   type Pool,
-  type Tenant,
   type TenantsConfig,
   TenantsService,
   type Ticket,
@@ -14,9 +13,9 @@ import {
 } from '../tenants/index.js';
 import { JobAnnouncer } from './streams/job-announcer.js';
 import type { JobDocument, ListedJobDocument } from './job.document.js';
-import { limitedJson } from './reports/job-reports.js';
+import { limitedJson } from './limited-json.js';
 import { JobSlots } from './job-slots.js';
-import type { JobState } from './job-state.js';
+import { runnableState } from './job-state.js';
 import { type JobsConfig, jobsConfig } from './jobs.config.js';
 import { JobsRepository } from './jobs.repository.js';
 import { canonicalSelector, laneOf } from './lane.js';
@@ -186,11 +185,6 @@ export class JobEnqueue {
     for (const tenantId of throttled.keys()) admitted.push(...(await this.slots.fillTenant(tenantId)));
     return new Map(admitted.map((document) => [document._id.toHexString(), document]));
   }
-}
-
-/** Where a job waits: jobs of tenants with a limit get into the queue by a place. */
-export function runnableState({ limits }: Pick<Tenant, 'limits'>): JobState {
-  return limits.running === null ? 'queued' : 'throttled';
 }
 
 interface Keyed {

@@ -87,6 +87,11 @@ export function isTerminal(state: JobState): boolean {
   return (TERMINAL_STATES as readonly JobState[]).includes(state);
 }
 
+/** Where a job waits: jobs of tenants with a limit get into the queue by a place. */
+export function runnableState({ limits }: { readonly limits: { readonly running: number | null } }): JobState {
+  return limits.running === null ? 'queued' : 'throttled';
+}
+
 export interface AttemptEnd {
   /** Claims so far, this attempt included. */
   readonly attempts: number;

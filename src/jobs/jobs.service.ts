@@ -11,11 +11,10 @@ import {
   tenantsConfig,
 } from '../tenants/index.js';
 import { JobAnnouncer } from './streams/job-announcer.js';
-import { runnableState } from './job-enqueue.js';
 import { type JobDocument, type ListedJobDocument, toJob, toJobDetail } from './job.document.js';
 import { JobSlots } from './job-slots.js';
 import { type JobCount, JobStatsRepository } from './job-stats.repository.js';
-import { HELD_STATES, JOB_STATES, type JobState, statesBefore } from './job-state.js';
+import { HELD_STATES, JOB_STATES, type JobState, runnableState, statesBefore } from './job-state.js';
 import type { Job, JobDetail, QueuePlace } from './job.js';
 import { type JobListQuery, JobsRepository } from './jobs.repository.js';
 import { refuseBeyondLimit } from './queue-limit.js';

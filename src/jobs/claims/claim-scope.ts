@@ -1,38 +1,18 @@
 import { Logger } from '@nestjs/common';
-import type { Types } from 'mongoose';
-import type { Clock } from '../../runtime/clock.js';
-import type { Random } from '../../runtime/random.js';
+import { ClaimGrants, type ClaimGrantsOptions } from './claim-grants.js';
 import type { ClaimWaiter } from './claim-waiter.js';
-import type { JobAnnouncer } from '../streams/job-announcer.js';
-import type { ClaimMarks } from '../job-changes.js';
-import {
-  type ClaimedJobDocument,
-  type Grant,
-  type JobClaimsRepository,
-  MAX_MERGED_LANES,
-} from './job-claims.repository.js';
-import type { ClaimedJob } from '../job.js';
-import { type LeaseToken, newLeaseToken } from './lease-token.js';
+import { type JobClaimsRepository, MAX_MERGED_LANES } from './job-claims.repository.js';
+import { KnownLanes, type KnownLanesOptions } from './known-lanes.js';
+import { type Shares, shareOut } from './share-out.js';
 
 /** Jobs that one look grants to all claims together. */
 const MAX_GRANTED = 1_000;
 /** Looks again, when another replica was faster, before it waits for the next hint. */
 const MAX_TRIES = 3;
 
-export interface ClaimScopeOptions {
-  /** What the lanes begin with: the pool, and the tenant of the pool of tenants. */
-  readonly prefix: string;
-  /** How long the lanes are believed to be all there are. */
-  readonly lanesKeptMs: number;
+export interface ClaimScopeOptions extends KnownLanesOptions, ClaimGrantsOptions {
   readonly claims: JobClaimsRepository;
-  readonly announcer: JobAnnouncer;
-  readonly clock: Clock;
-  readonly random: Random;
 }
-
-type Grants = ReadonlyMap<ClaimWaiter, Types.ObjectId[]>;
-/** By claim key. */
-type Tokens = Map<string, { readonly waiter: ClaimWaiter; readonly token: LeaseToken }>;
 
 interface Group {
   readonly lanes: readonly string[];
@@ -50,8 +30,8 @@ interface Group {
 export class ClaimScope {
   private readonly log = new Logger('JobDispatcher');
   private readonly waiters = new Set<ClaimWaiter>();
-  private readonly lanes = new Set<string>();
-  private lanesReadAt = Number.NEGATIVE_INFINITY;
+  private readonly lanes: KnownLanes;
+  private readonly grants: ClaimGrants;
   private loop: Promise<void> | undefined;
   private isWanted = false;
   /** Claim keys of looks in progress: a claim that is repeated meanwhile has to find what the first one got. */
@@ -66,6 +46,8 @@ export class ClaimScope {
 
   constructor(private readonly options: ClaimScopeOptions) {
     this.usedAt = options.clock.monotonic();
+    this.lanes = new KnownLanes(options);
+    this.grants = new ClaimGrants(options);
   }
 
   get isIdle(): boolean {
@@ -84,7 +66,7 @@ export class ClaimScope {
 
   /** There are jobs in the lane. */
   learn(lane: string): void {
-    this.lanes.add(lane);
+    this.lanes.learn(lane);
     if (this.waiters.size > 0) this.look();
   }
 
@@ -134,12 +116,12 @@ export class ClaimScope {
   }
 
   private async serve(waiters: readonly ClaimWaiter[]): Promise<void> {
-    const repeated = this.answerRepeated(waiters.filter(({ isFirst }) => !isFirst));
+    const repeated = this.grants.repeat(waiters.filter(({ isFirst }) => !isFirst));
     // Awaited where it is needed, also after a failure of something else.
     repeated.catch(() => undefined);
-    await this.readLanes();
+    await this.lanes.refresh();
     // Those that serve the same lanes are one group, whatever their labels.
-    const groups = Map.groupBy(waiters, (waiter) => [...this.lanes].filter((lane) => waiter.serves(lane)).join('\n'));
+    const groups = Map.groupBy(waiters, (waiter) => this.lanes.servedBy(waiter).join('\n'));
     for (const [lanes, group] of groups) {
       if (lanes !== '') await this.serveGroup({ lanes: lanes.split('\n'), group, repeated });
     }
@@ -174,35 +156,11 @@ export class ClaimScope {
     this.answers.add(answered);
   }
 
-  private async readLanes(): Promise<void> {
-    const { clock, claims, prefix, lanesKeptMs } = this.options;
-    const now = clock.monotonic();
-    if (now - this.lanesReadAt < lanesKeptMs) return;
-    const found = await claims.lanes(prefix);
-    this.lanes.clear();
-    for (const lane of found) this.lanes.add(lane);
-    this.lanesReadAt = now;
-  }
-
-  /** A claim id that was seen before: its answer was lost, and is given again with new tokens. */
-  private async answerRepeated(waiters: readonly ClaimWaiter[]): Promise<void> {
-    if (waiters.length === 0) return;
-    const repeated = await this.options.claims.repeated(waiters.map(({ claimKey }) => claimKey));
-    for (const waiter of waiters) {
-      waiter.isFirst = true;
-      if (!repeated.has(waiter.claimKey)) continue;
-      const { marks, token } = this.marksOf(waiter);
-      await this.options.claims.reissue(marks);
-      const jobs = await this.options.claims.ofClaims([waiter.claimKey]);
-      if (jobs.length > 0) waiter.settle(jobs.map((job) => claimedJob(job, token)));
-    }
-  }
-
   private async serveGroup({ lanes, group, repeated }: Group): Promise<void> {
     const [only] = group;
     if (only && group.length === 1 && only.capacity === 1 && lanes.length <= MAX_MERGED_LANES) {
       await repeated;
-      if (only.isOpen) await this.serveOne(lanes, only);
+      if (only.isOpen) await this.grants.giveFirst(lanes, only);
       return;
     }
     const isToServe = (waiter: ClaimWaiter): boolean => waiter.isOpen && !this.beside.has(waiter);
@@ -213,76 +171,14 @@ export class ClaimScope {
       const [ids] = await Promise.all([found, repeated]);
       const shares = shareOut(ids, group.filter(isToServe));
       if (shares.size === 0) return;
-      await this.grant(shares);
+      await this.give(shares);
     }
-  }
-
-  private async serveOne(lanes: readonly string[], waiter: ClaimWaiter): Promise<void> {
-    const { marks, token } = this.marksOf(waiter);
-    const job = await this.options.claims.grantFirst(lanes, marks);
-    if (job === null) return;
-    this.options.announcer.changed([job]);
-    waiter.settle([claimedJob(job, token)]);
   }
 
   /** Resolves when it is known who has got something: at once, unless another replica was faster with some. */
-  private async grant(shares: Grants): Promise<void> {
-    const grants: Grant[] = [];
-    const tokens: Tokens = new Map();
-    for (const [waiter, ids] of shares) {
-      const { marks, token } = this.marksOf(waiter);
-      grants.push({ marks, ids });
-      tokens.set(waiter.claimKey, { waiter, token });
-    }
-    const granted = await this.options.claims.grant(grants);
-    const told = this.tell(tokens);
-    const all = grants.reduce((sum, { ids }) => sum + ids.length, 0);
-    if (granted < all) await told;
-    else this.answerBeside([...shares.keys()], told);
+  private async give(shares: Shares): Promise<void> {
+    const { isWhole, told } = await this.grants.give(shares);
+    if (isWhole) this.answerBeside([...shares.keys()], told);
+    else await told;
   }
-
-  private async tell(tokens: Tokens): Promise<void> {
-    const won = await this.options.claims.ofClaims([...tokens.keys()]);
-    this.options.announcer.changed(won);
-    for (const [claimKey, jobs] of Map.groupBy(won, ({ lease }) => lease?.claimKey ?? '')) {
-      const granted = tokens.get(claimKey);
-      granted?.waiter.settle(jobs.map((job) => claimedJob(job, granted.token)));
-    }
-  }
-
-  private marksOf({ agentId, claimKey }: ClaimWaiter): { marks: ClaimMarks; token: LeaseToken } {
-    const token = newLeaseToken(this.options.random);
-    return { marks: { agentId, claimKey, hash: token.hash }, token };
-  }
-}
-
-/** One by one in turn, so that the first jobs do not all go to one agent. */
-function shareOut(ids: readonly Types.ObjectId[], waiters: readonly ClaimWaiter[]): Grants {
-  const shares = new Map<ClaimWaiter, Types.ObjectId[]>();
-  let open = [...waiters];
-  let next = 0;
-  for (const id of ids) {
-    const waiter = open[next % open.length];
-    if (!waiter) break;
-    const share = shares.get(waiter) ?? [];
-    share.push(id);
-    shares.set(waiter, share);
-    if (share.length < waiter.capacity) next += 1;
-    else open = open.filter((each) => each !== waiter);
-  }
-  return shares;
-}
-
-function claimedJob(document: ClaimedJobDocument, { token }: LeaseToken): ClaimedJob {
-  const { _id, tenantId, type, payload, attempts, timeoutMs, lease } = document;
-  const expiresInMs = lease ? lease.expiresAt.getTime() - lease.renewedAt.getTime() : 0;
-  return {
-    id: _id.toHexString(),
-    tenantId,
-    type,
-    payload: JSON.parse(payload) as unknown,
-    attempt: attempts,
-    timeoutMs,
-    lease: { token, expiresInMs },
-  };
 }

@@ -7,21 +7,15 @@ import { type ListedJobDocument, toJob } from '../job.document.js';
 import { JobReportsRepository } from './job-reports.repository.js';
 import { JobSlots } from '../job-slots.js';
 import type { JobEvent } from '../job-state.js';
-import { type Job, type JobError, MAX_JSON_BYTES } from '../job.js';
+import type { Job, JobError } from '../job.js';
+import { limitedJson } from '../limited-json.js';
+import { type HeldJob, heldJob } from './held-job.js';
 import { hashOfToken } from '../claims/lease-token.js';
 import { type LeaseClaim, ReportWriter, isTrueOf } from './report-writer.js';
 
 export interface Progress {
   readonly percent: number;
   readonly message?: string | undefined;
-}
-
-/** What a start or a report of progress is answered. */
-export interface HeldJob {
-  readonly job: Job;
-  readonly expiresInMs: number;
-  /** The agent is asked to stop the work, and to tell `fail` when it has. */
-  readonly cancelRequested: boolean;
 }
 
 type Reporter = Pick<AgentIdentity, 'id' | 'tenantId'>;
@@ -113,19 +107,4 @@ interface AgentReport {
   readonly jobId: string;
   readonly token: string;
   readonly change: (hash: string) => Change;
-}
-
-export function heldJob(document: ListedJobDocument): HeldJob {
-  const { lease, cancelRequested } = document;
-  const expiresInMs = lease ? Math.max(0, lease.expiresAt.getTime() - lease.renewedAt.getTime()) : 0;
-  return { job: toJob(document), expiresInMs, cancelRequested };
-}
-
-/** @throws AppError `request.too_large`. */
-export function limitedJson(value: unknown, what: string): string {
-  const text = JSON.stringify(value);
-  if (Buffer.byteLength(text) > MAX_JSON_BYTES) {
-    throw new AppError('request.too_large', `the ${what} has more than ${MAX_JSON_BYTES} bytes of JSON`);
-  }
-  return text;
 }
