@@ -136,7 +136,7 @@ export const completeAtOnce = (index: number, job: number): QueueCommand =>
     async (model, system) => {
       const claimed = pick(model.claims, index);
       const [first, second] = system.replicas;
-      doubt(model, system, system.room.clock.now());
+      doubt(model, system);
       const [isTaken] = await Promise.all([
         report('complete', first, claimed),
         second.sweep(),
@@ -225,7 +225,7 @@ export const jump = (ms: number): QueueCommand =>
 
 export const reconcile = (replica: number): QueueCommand =>
   command(`reconcile(replica ${replica})`, async (model, system) => {
-    doubt(model, system, system.room.clock.now());
+    doubt(model, system);
     await pick(system.replicas, replica).sweep();
     await pick(system.replicas, replica).order.rerank(NEVER, HELD);
   });
@@ -234,12 +234,11 @@ export const pauseLeader = (step: number): QueueCommand =>
   command(
     `pauseLeader(step ${step})`,
     async (model, system) => {
-      const startedAt = system.room.clock.now();
-      doubt(model, system, startedAt);
+      doubt(model, system);
       const { reached, gate } = system.pauseAt(step);
       const run = system.replicas[1].sweep();
       await Promise.race([reached, run]);
-      system.paused = { run, gate, startedAt };
+      system.paused = { run, gate };
       model.isPaused = true;
     },
     (model) => !model.isPaused,

@@ -72,7 +72,7 @@ export interface QueueSystem {
   readonly tenants: readonly ModelTenant[];
   /** Pauses the second replica's next sweep between the read of this step and its write. */
   readonly pauseAt: (step: number) => { readonly reached: Promise<void>; readonly gate: Deferred };
-  paused?: { readonly run: Promise<unknown>; readonly gate: Deferred; readonly startedAt: number };
+  paused?: { readonly run: Promise<unknown>; readonly gate: Deferred };
 }
 
 let claimIds = 0;
@@ -249,23 +249,32 @@ export async function cancelJob(jobId: string, model: QueueModel, replica: JobRe
   }
 }
 
-/** What a sweep, whose look was or is at `now`, may take back. */
-export function doubt(model: QueueModel, system: QueueSystem, now: number): void {
+/** What a sweep that looks now may take back. */
+export function doubt(model: QueueModel, system: QueueSystem): void {
   const { leaseMs } = system.room.config;
+  const now = system.room.clock.now();
   for (const claimed of model.claims) {
     // Time was set back: it shortens leases that end far later to what a new one would have.
-    claimed.safeUntil = Math.min(claimed.safeUntil, Math.max(system.room.clock.now(), now) + leaseMs);
-    if (claimed.safeUntil <= now || model.away.has(claimed.agent.id)) claimed.isDoubtful = true;
+    claimed.safeUntil = Math.min(claimed.safeUntil, now + leaseMs);
+    if (claimed.safeUntil <= now) claimed.isDoubtful = true;
   }
+  doubtGone(model);
 }
 
-/** It does not know that it has lost the lead meanwhile: only what it read protects the jobs. */
+function doubtGone(model: QueueModel): void {
+  for (const claimed of model.claims) if (model.away.has(claimed.agent.id)) claimed.isDoubtful = true;
+}
+
+/**
+ * It does not know that it has lost the lead meanwhile: only what it read protects the jobs. Of leases it takes back
+ * those that were over when it looked, and are as they were; who is gone it asks only now.
+ */
 export async function resumeLeader(model: QueueModel, system: QueueSystem): Promise<void> {
   const { paused } = system;
   if (!paused) return;
   delete system.paused;
   model.isPaused = false;
-  doubt(model, system, paused.startedAt);
+  doubtGone(model);
   paused.gate.resolve();
   await paused.run;
 }
@@ -277,7 +286,7 @@ export async function finish(model: QueueModel, system: QueueSystem, isServed: b
   for (let round = 0; round < 40; round += 1) {
     if ((await stored(system)).every(({ state }) => isTerminal(state))) break;
     await system.room.clock.advance(5 * MINUTE);
-    doubt(model, system, system.room.clock.now());
+    doubt(model, system);
     await replica.sweep();
     if (!isServed) continue;
     for (const agent of system.agents) {
