@@ -221,6 +221,19 @@ describe('the audit log of commands to runs', () => {
     expect(again.map(told)).toEqual(first.map((row) => told({ ...row, detail: { ...row.detail, replayed: true } })));
   });
 
+  it('tells of a command whose outcome is not known that it failed, also when it is answered again', async () => {
+    const since = new Date(Date.now() - 60_000);
+    const options = { headers: { 'Idempotency-Key': 'audited-unknown' } };
+    const row = ['team-a', 'run.retry', one('billing-run-00002'), 'failure', 'gateway.outcome_unknown'];
+    const retries = subsystems[0]?.count('RetryRun') ?? 0;
+    subsystems[0]?.loseAnswer('RetryRun');
+    await clients.operator.call('POST', '/gateway/runs/billing-run-00002/retry', options);
+    expect((await newRows(1, since)).map(told)).toEqual([[...row, {}]]);
+    await clients.operator.call('POST', '/gateway/runs/billing-run-00002/retry', options);
+    expect((await newRows(1, since)).map(told)).toEqual([[...row, { replayed: true }]]);
+    expect(subsystems[0]?.count('RetryRun')).toBe(retries + 1);
+  });
+
   it('names the run of a command whose key is none, over REST as over RPC', async () => {
     const since = new Date(Date.now() - 60_000);
     const headers = { 'Idempotency-Key': 'a b' };
