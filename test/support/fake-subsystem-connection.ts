@@ -60,7 +60,11 @@ export class FakeSubsystemConnection implements SubsystemConnection {
 
   /** Calls of the method (`GetRun`; all: `*`) fail so from now on. */
   fail(method: string, code: Code, message = 'it was told to fail'): void {
-    this.faults.set(method, { error: new ConnectError(message, code) });
+    this.failWith(method, new ConnectError(message, code));
+  }
+
+  failWith(method: string, error: ConnectError): void {
+    this.faults.set(method, { error });
   }
 
   /** Calls of the method hang until the returned function is called, their deadline passes or they are aborted. */

@@ -91,6 +91,10 @@ export class FlowWatchSubsystem {
     this.failure = code === undefined ? undefined : new ConnectError(message, code);
   }
 
+  failWith(error: ConnectError): void {
+    this.failure = error;
+  }
+
   /** Slow: calls of the method (`GetRun`; all: `*`) are answered only after the returned function was called. */
   hold(method = '*'): () => void {
     const { promise, resolve } = Promise.withResolvers<void>();

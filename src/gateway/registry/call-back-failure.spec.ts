@@ -12,6 +12,7 @@ import { type RegistryRoom, makeRegistryRoom } from '../../../test/support/regis
 import { SYSTEM_SCOPE } from '../../auth/index.js';
 import { EgressPolicy, GuardedDialer } from '../../egress/index.js';
 import { CryptoRandom } from '../../runtime/random.js';
+import { circleRefusal } from '../connections/gateway-circle.js';
 import { ConnectSubsystemConnections } from '../connections/connect-subsystem-connections.js';
 import { RunService } from '../gen/flowwatch/v1/run_service_pb.js';
 import type { CallBackFailure } from './call-back-failure.js';
@@ -89,13 +90,21 @@ describe('why an endpoint cannot be called', () => {
   it.each([
     ['says that it is not available', Code.Unavailable, 'unavailable'],
     ['fails', Code.Internal, 'failed'],
-    ['says that the call has been here before', Code.FailedPrecondition, 'loop'],
+    ['refuses what it is asked', Code.FailedPrecondition, 'failed'],
   ] as const)('one that %s', async (_how, code, failure) => {
     const one = await subsystem('http2');
     one.fail(code);
     open(one.endpoint);
     await until(() => instance()?.failure !== null);
     expect(instance()?.failure).toBe(failure);
+  });
+
+  it('one that says that the call has been here before is shown as loop', async () => {
+    const one = await subsystem('http2');
+    one.failWith(circleRefusal('it has been here before'));
+    open(one.endpoint);
+    await until(() => instance()?.failure !== null);
+    expect(instance()?.failure).toBe('loop');
   });
 
   it('nobody there is shown as refused, also while nobody tries any more', async () => {

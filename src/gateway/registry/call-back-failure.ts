@@ -1,7 +1,7 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import { DialError, EgressRefused } from '../../egress/index.js';
 import { CallFailure } from '../connections/call-failure.js';
-import { isLoop } from './call-back.js';
+import { isCircleRefusal } from '../connections/gateway-circle.js';
 
 /**
  * Why an endpoint cannot be called. No connection: `dns` (its name has no address), `not_allowed` (by the egress policy),
@@ -30,7 +30,7 @@ export type CallBackFailure = (typeof CALL_BACK_FAILURES)[number];
 export function callBackFailureOf(error: unknown): CallBackFailure {
   const { cause, code } = ConnectError.from(error);
   if (cause instanceof CallFailure) return onTheWay(cause);
-  if (isLoop(error)) return 'loop';
+  if (isCircleRefusal(error)) return 'loop';
   if (code === Code.DeadlineExceeded) return 'timeout';
   if (code === Code.Unimplemented) return 'unimplemented';
   return code === Code.Unavailable ? 'unavailable' : 'failed';
@@ -39,7 +39,7 @@ export function callBackFailureOf(error: unknown): CallBackFailure {
 /** Whether no subsystem is there: nothing that was asked has been answered by one, quickly or slowly, well or badly. */
 export function isAway(error: unknown): boolean {
   const { cause } = ConnectError.from(error);
-  if (!(cause instanceof CallFailure)) return isLoop(error);
+  if (!(cause instanceof CallFailure)) return isCircleRefusal(error);
   return ['not-reached', 'redirected', 'not-connect'].includes(cause.kind);
 }
 

@@ -49,8 +49,3 @@ export async function readWorkflows(connection: SubsystemConnection, options: Ca
 function offered(workflows: ReadonlyMap<string, WorkflowDefinition>, isCut: boolean): OfferedWorkflows {
   return { workflows: [...workflows.values()], isCut };
 }
-
-/** Whether the endpoint answered that the call has been here before: it is this gateway, or leads back to it. */
-export function isLoop(error: unknown): boolean {
-  return ConnectError.from(error).code === Code.FailedPrecondition;
-}

@@ -6,6 +6,7 @@ import { settle } from '../../../test/support/fake-clock.js';
 import { type RegistryRoom, type RegistryRoomOptions, makeRegistryRoom } from '../../../test/support/registry-room.js';
 import { RegistrationClient } from '../../../test/support/registration-client.js';
 import { SYSTEM_SCOPE } from '../../auth/index.js';
+import { circleRefusal } from '../connections/gateway-circle.js';
 import { BadRequestSchema } from '../gen/google/rpc/error_details_pb.js';
 import { WorkflowService } from '../gen/flowwatch/v1/workflow_service_pb.js';
 import { subsystemKey } from './subsystem-key.js';
@@ -233,7 +234,7 @@ describe('a registration', () => {
 
   it('whose endpoint leads back to the gateway is told so, and leaves', async () => {
     const room = await openRoom();
-    room.endpoints.listen(A).fail('GetCapabilities', Code.FailedPrecondition);
+    room.endpoints.listen(A).failWith('GetCapabilities', circleRefusal('it has been here before'));
     const client = await register(room);
     expect(client.said[1]).toBe('disconnect rejected: flowwatch_endpoint leads back to this gateway');
     expect(room.service.get(SYSTEM_SCOPE, 'billing').instances[0]).toMatchObject({ state: 'stale', failure: 'loop' });
