@@ -184,23 +184,14 @@ async function upkeep(queue: JobQueue, store: string): Promise<Figure> {
   };
 }
 
-/** In slices: as one command, a million deletions leave the embedded store no time to answer the driver's monitor. */
-async function clear({ jobs }: JobQueue): Promise<void> {
-  for (;;) {
-    const some = await jobs.find({}, { projection: { _id: 1 }, limit: 5_000 }).toArray();
-    if (some.length === 0) return;
-    await jobs.deleteMany({ _id: { $in: some.map(({ _id }) => _id) } });
-  }
-}
-
 async function figuresOf(uri: string | undefined, store: string): Promise<Figure[]> {
   const queue = await openJobQueue(uri);
   try {
     const idle = await idleLatency(queue, store);
     const flat = uri === undefined ? await flatness(queue, store) : [];
-    await clear(queue);
+    await queue.jobs.deleteMany({});
     const rates = await throughput(queue, store);
-    await clear(queue);
+    await queue.jobs.deleteMany({});
     const kept = await upkeep(queue, store);
     return [...rates, idle, ...flat, kept];
   } finally {
