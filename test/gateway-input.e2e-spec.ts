@@ -27,8 +27,8 @@ beforeAll(async () => {
   );
 }, 60_000);
 afterAll(async () => {
-  await service.dispose();
-  await billing.stop();
+  await service?.dispose();
+  await billing?.stop();
 });
 
 async function rpc(name: string, message: JsonObject) {
