@@ -4,6 +4,7 @@ import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { z } from 'zod';
 import { Roles } from '../../auth/index.js';
 import { ApiProblems } from '../../http/index.js';
+import { GraphSchema } from '../gen/flowwatch/v1/types_pb.js';
 import {
   GetGraphRequestSchema,
   GetWorkflowRequestSchema,
@@ -82,8 +83,7 @@ export class GatewayWorkflowsController {
     @Param('id', { schema: pathId }) workflowId: string,
   ): Promise<GatewayGraph> {
     const answer = await this.workflows.getGraph(caller, create(GetGraphRequestSchema, { workflowId }));
-    const { graph } = answer.value;
-    if (!graph) throw nobodyHas('workflow', workflowId, []);
+    const { graph = create(GraphSchema, { workflowId }) } = answer.value;
     return { ...graphView(graph), ...toldBy(answer) };
   }
 

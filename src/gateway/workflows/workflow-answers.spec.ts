@@ -28,10 +28,17 @@ interface Said {
   readonly spans?: readonly MessageInitShape<typeof TraceSpanSchema>[];
   /** Workflows to a page. */
   readonly pageSize?: number;
+  readonly hasGraphs?: boolean;
 }
 
 /** A FlowWatch engine as far as WorkflowService goes. */
-function engine({ workflows = [], domains = [], spans, pageSize = 1_000 }: Said): (router: ConnectRouter) => void {
+function engine({
+  workflows = [],
+  domains = [],
+  spans,
+  pageSize = 1_000,
+  hasGraphs = true,
+}: Said): (router: ConnectRouter) => void {
   return (router) =>
     void router.service(WorkflowService, {
       listWorkflows: ({ pagination }) => {
@@ -47,7 +54,7 @@ function engine({ workflows = [], domains = [], spans, pageSize = 1_000 }: Said)
         if (!workflow) throw new ConnectError('workflow not found', Code.NotFound);
         return { workflow };
       },
-      getGraph: ({ workflowId }) => ({ graph: { workflowId, nodes: [{ id: '1' }] } }),
+      getGraph: ({ workflowId }) => (hasGraphs ? { graph: { workflowId, nodes: [{ id: '1' }] } } : {}),
       listSubsystems: () => ({ subsystems: [...domains] }),
       getSubsystem: ({ subsystemId }) => {
         const subsystem = domains.find((domain) => domain.subsystem?.id === subsystemId);
@@ -116,6 +123,12 @@ describe('ListWorkflows', () => {
         ?.workflowId,
     ).toBe('orders~w');
     expect(await codeOf(answers.getWorkflow(room.caller(), workflow('w')))).toBe(Code.FailedPrecondition);
+  });
+
+  it('does not deny a workflow of which its engine has no graph', async () => {
+    add('orders', { workflows: [{ id: 'w', name: 'Order' }], hasGraphs: false });
+    const { value } = await answers.getGraph(room.caller(), create(GetGraphRequestSchema, { workflowId: 'w' }));
+    expect(value.graph).toBeUndefined();
   });
 
   it('names who is missing, and fails when all are', async () => {
