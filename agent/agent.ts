@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HeldJob, JobStopped } from './held-job.ts';
 import { PlatformClient, PlatformError } from './platform-client.ts';
-import type { ClaimedJob, JobFailure, JobProgress } from './protocol.ts';
+import { type ClaimedJob, type JobFailure, type JobProgress, MAX_FAILURE_MESSAGE } from './protocol.ts';
 
 export interface JobContext {
   /** Aborted when the work has to stop; what it throws then is told as the reason. */
@@ -46,6 +46,11 @@ const REPORT_FOR_MS = 600_000;
 const FIRST_BEAT_MS = 1_000;
 /** After an answer without jobs that did not wait for any: the platform drains, or cannot hold more claims. */
 const EMPTY_PAUSE_MS = 1_000;
+
+/** Too large, or not of the form that is expected. */
+const REFUSED_FOR_GOOD: ReadonlySet<number> = new Set([413, 422]);
+
+type Outcome = { readonly result: unknown } | { readonly error: JobFailure; readonly retryable: boolean };
 
 /** Claims jobs, runs them, keeps their leases and tells how they end. */
 export class Agent {
@@ -131,17 +136,29 @@ export class Agent {
       const outcome = await this.outcomeOf(held);
       if (held.stopped === 'lost' && 'error' in outcome) throw new JobStopped('lost');
       held.isReporting = true;
-      const withinReason = AbortSignal.timeout(REPORT_FOR_MS);
-      if ('error' in outcome) await this.client.fail(id, lease.token, outcome, withinReason);
-      else await this.client.complete(id, lease.token, outcome.result, withinReason);
-      log({ message: 'error' in outcome ? 'failed' : 'completed', job: id, type, attempt });
+      log({ message: await this.tell(held, outcome), job: id, type, attempt });
     } catch (error) {
       // Not ours any more, or not to be told: the platform tries it again when the lease is over.
       log({ message: 'dropped', job: id, type, attempt, why: String(error) });
     }
   }
 
-  private async outcomeOf(held: HeldJob): Promise<{ result: unknown } | { error: JobFailure; retryable: boolean }> {
+  /** What will never be taken is told as a failure: the job would be done in vain again and again. */
+  private async tell({ job: { id, lease } }: HeldJob, outcome: Outcome): Promise<'completed' | 'failed'> {
+    const withinReason = AbortSignal.timeout(REPORT_FOR_MS);
+    try {
+      if ('error' in outcome) await this.client.fail(id, lease.token, outcome, withinReason);
+      else await this.client.complete(id, lease.token, outcome.result, withinReason);
+      return 'error' in outcome ? 'failed' : 'completed';
+    } catch (error) {
+      if (!(error instanceof PlatformError) || !REFUSED_FOR_GOOD.has(error.status)) throw error;
+      const failure = { code: error.code, message: error.message.slice(0, MAX_FAILURE_MESSAGE) };
+      await this.client.fail(id, lease.token, { error: failure, retryable: false }, withinReason);
+      return 'failed';
+    }
+  }
+
+  private async outcomeOf(held: HeldJob): Promise<Outcome> {
     const { type } = held.job;
     const run = this.options.functions[type];
     try {
@@ -152,7 +169,8 @@ export class Agent {
     } catch (error) {
       if (error instanceof JobError) return { error: error.failure, retryable: error.retryable };
       const message = error instanceof Error ? error.message : String(error);
-      return { error: { code: held.stopped ?? null, message }, retryable: held.stopped !== 'canceled' };
+      const failure = { code: held.stopped ?? null, message: message.slice(0, MAX_FAILURE_MESSAGE) };
+      return { error: failure, retryable: held.stopped !== 'canceled' };
     }
   }
 

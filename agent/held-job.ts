@@ -1,4 +1,4 @@
-import type { ClaimedJob, HeartbeatEntry, JobProgress } from './protocol.ts';
+import { type ClaimedJob, type HeartbeatEntry, type JobProgress, MAX_PROGRESS_MESSAGE } from './protocol.ts';
 
 /** Reasons for which work is to stop, as the job's function sees them in `signal.reason`. */
 export type StopReason = 'lost' | 'canceled' | 'timeout' | 'draining';
@@ -50,8 +50,12 @@ export class HeldJob {
     this.deadline = setTimeout(() => this.stop('timeout'), timerMs(this.endsAt));
   }
 
-  progress(progress: JobProgress): void {
-    this.untold = progress;
+  /** Fitted into what a heartbeat may say: one that is refused renews the leases of no job. */
+  progress({ percent, message }: JobProgress): void {
+    this.untold = {
+      percent: Math.min(Math.max(0, percent || 0), 100),
+      ...(message === undefined ? {} : { message: message.slice(0, MAX_PROGRESS_MESSAGE) }),
+    };
   }
 
   stop(reason: StopReason): void {

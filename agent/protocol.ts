@@ -3,6 +3,10 @@
 
 /** The longest that a claim may wait. */
 export const MAX_WAIT_MS = 30_000;
+/** Characters of the message of a failure. */
+export const MAX_FAILURE_MESSAGE = 8_192;
+/** Characters of the message of a progress. */
+export const MAX_PROGRESS_MESSAGE = 1_024;
 
 export interface Lease {
   /** Proves, with every report, that the job is still this agent's. */

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { Agent, type JobFunction } from '../agent/agent.js';
 import { AgentProcess } from './support/agent-process.js';
 import { ApiClient, eventually } from './support/api-client.js';
 import { Service } from './support/service.js';
@@ -117,6 +118,43 @@ describe('the reference agent', () => {
     expect(await until(late.id, 'failed')).toMatchObject({ error: { code: 'timeout' } });
     expect(await until(patient.id, 'completed')).toMatchObject({ attempts: 1 });
     await api.must('POST', '/controllers/job-recovery/resume');
+  });
+
+  it('tells what cannot be taken of a job, and keeps what can', async () => {
+    const { token } = await api.must<{ token: string }>('POST', '/bootstrap-tokens', { body: { pool: 'platform' } });
+    const body = { token, name: 'verbose' };
+    const { credential } = await api.must<{ credential: string }>('POST', '/agents/register', { body });
+    const progressSeen = Promise.withResolvers<void>();
+    const functions: Readonly<Record<string, JobFunction>> = {
+      huge: () => Promise.resolve('x'.repeat(1024 * 1024)),
+      wordy: () => Promise.reject(new Error('x'.repeat(10_000))),
+      chatty: async (_, { progress }) => {
+        progress({ percent: 140, message: 'x'.repeat(2_000) });
+        await progressSeen.promise;
+        return 1;
+      },
+    };
+    const stop = new AbortController();
+    const running = new Agent({ url: service.url, credential, functions, capacity: 3, waitMs: 1_000 }).run(stop.signal);
+    try {
+      const [huge, wordy, chatty] = await Promise.all(
+        ['huge', 'wordy', 'chatty'].map((type) => enqueue(type, null, { maxRetries: 0 })),
+      );
+      const tooLarge = { attempts: 1, error: { code: 'request.too_large' } };
+      expect(await until(String(huge?.id), 'failed')).toMatchObject(tooLarge);
+      const clipped = { error: { code: null, message: 'x'.repeat(8_192) } };
+      expect(await until(String(wordy?.id), 'failed')).toMatchObject(clipped);
+      const { progress } = await eventually(
+        () => get(String(chatty?.id)),
+        (job) => job.progress !== null,
+      );
+      expect(progress).toMatchObject({ percent: 100, message: 'x'.repeat(1_024) });
+      progressSeen.resolve();
+      await until(String(chatty?.id), 'completed');
+    } finally {
+      stop.abort();
+      await running;
+    }
   });
 
   it('leaves its jobs to others when it is killed', async () => {
