@@ -8,7 +8,7 @@ import { Service } from './support/service.js';
 
 const KEY = 'key-for-any-subsystem';
 const USER_KEY = 'user-0123456789abcdef';
-/** Of one peer, DESIGN 3 and the limits it names. */
+/** Of one peer that have not registered. */
 const PER_PEER = 4;
 
 const address = Object.values(networkInterfaces())
@@ -80,29 +80,36 @@ describeWithAddress(
   () => {
     const peer = address ?? '';
 
-    it.each(['connect', 'grpc'] as const)('have four streams over %s, and one more when one has left', async (wire) => {
-      const four = Array.from({ length: PER_PEER }, (_, n) => register(peer, `${wire}-${n}`, wire));
-      await Promise.all(four.map(accepted));
-      const fifth = register(peer, `${wire}-4`, wire);
-      expect(await refused(fifth)).toBe(Code.ResourceExhausted);
-      expect(fifth.error?.rawMessage).toMatch(/^your address has 4 registration streams already; CROWSNEST_/);
-      expect((await api.call('GET', `/gateway/subsystems/${wire}-4`)).status).toBe(404);
-      await until(() => four.every(({ pings }) => pings >= 2));
-      four[0]?.cut();
-      await untilOpen(PER_PEER - 1);
-      await accepted(register(peer, `${wire}-4`, wire));
-      expect(four.slice(1).map(({ error }) => error)).toEqual([undefined, undefined, undefined]);
-    });
+    it.each(['connect', 'grpc'] as const)(
+      'that have a key are as many over %s as there are subsystems',
+      async (wire) => {
+        const all = Array.from({ length: 3 * PER_PEER }, (_, n) => n);
+        const registered: RegistrationClient[] = [];
+        for (const n of all) {
+          const client = register(peer, `${wire}-${n}`, wire);
+          await accepted(client);
+          registered.push(client);
+        }
+        await until(() => registered.every(({ pings, error }) => pings >= 2 && error === undefined));
+      },
+    );
 
-    it('that say nothing take the same places, give them back after 5 s, and stand in nobody else’s way', async () => {
+    it('that say nothing are four, give their places back after 5 s, and stand in nobody else’s way', async () => {
+      const before = register(peer, 'before');
+      await accepted(before);
       const silent = Array.from({ length: PER_PEER }, () => open(peer));
-      await untilOpen(PER_PEER);
-      expect(await refused(register(peer, 'late'))).toBe(Code.ResourceExhausted);
+      await untilOpen(PER_PEER + 1);
+      const late = register(peer, 'late');
+      expect(await refused(late)).toBe(Code.ResourceExhausted);
+      expect(late.error?.rawMessage).toMatch(
+        /^your address has 4 streams already .*CROWSNEST_GATEWAY_STREAMS_PER_ADDRESS/,
+      );
+      expect((await api.call('GET', '/gateway/subsystems/late')).status).toBe(404);
       const local = Array.from({ length: 2 * PER_PEER }, (_, n) => register('127.0.0.1', `local-${n}`));
       await Promise.all(local.map(accepted));
       expect(await Promise.all(silent.map(refused))).toEqual(Array(PER_PEER).fill(Code.DeadlineExceeded));
       await accepted(register(peer, 'late'));
-      await until(() => local.every(({ pings, error }) => pings >= 2 && error === undefined));
+      await until(() => [before, ...local].every(({ pings, error }) => pings >= 2 && error === undefined));
     });
 
     it('with a wrong key take no place for longer than they are looked at', async () => {

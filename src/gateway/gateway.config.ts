@@ -32,7 +32,7 @@ export const gatewayConfig = defineConfig('gateway', {
   streamsPerAddress: setting('CROWSNEST_GATEWAY_STREAMS_PER_ADDRESS', integer(1, 100_000), {
     default: '4',
     description:
-      'Registration streams of one address, which may be that of a proxy; those of this machine are not counted.',
+      'Registration streams of one address that have not registered yet; those of this machine are not counted.',
   }),
   runCacheSize: setting('CROWSNEST_GATEWAY_RUN_CACHE', integer(1, 10_000_000), {
     default: '100000',

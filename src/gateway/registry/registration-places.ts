@@ -1,6 +1,17 @@
 import { isLoopbackAddress } from '../../auth/index.js';
 
-/** How many registration streams there may be at the same time: in all, and of one peer that is not this machine. */
+/** Of one stream. */
+export interface RegistrationPlace {
+  /** From now on it is known whose it is, and it stands in the way of no other of its address. Idempotent. */
+  registered(): void;
+  /** Idempotent. */
+  giveBack(): void;
+}
+
+/**
+ * How many registration streams there may be at the same time: in all, and of one peer that have not registered yet. Those
+ * that have showed a key, and an address may be that of a proxy with many behind it; those of this machine are not counted.
+ */
 export class RegistrationPlaces {
   private taken = 0;
   private readonly byPeer = new Map<string, number>();
@@ -14,26 +25,33 @@ export class RegistrationPlaces {
     return this.taken;
   }
 
-  /** Why there is no place for this peer, or what gives its place back (idempotent). */
-  take(peerAddress: string): string | (() => void) {
+  /** Why there is none for this peer, or the place. */
+  take(peerAddress: string): string | RegistrationPlace {
     if (this.taken >= this.limit) return `there are ${this.limit} registration streams already; try later`;
-    const counts = !isLoopbackAddress(peerAddress);
+    let isUnknown = !isLoopbackAddress(peerAddress);
     const ofPeer = this.byPeer.get(peerAddress) ?? 0;
-    if (counts && ofPeer >= this.perPeer) {
-      return `your address has ${this.perPeer} registration streams already; CROWSNEST_GATEWAY_STREAMS_PER_ADDRESS of the gateway allows more`;
+    if (isUnknown && ofPeer >= this.perPeer) {
+      return (
+        `your address has ${this.perPeer} streams already that have not registered; try later ` +
+        '(CROWSNEST_GATEWAY_STREAMS_PER_ADDRESS of the gateway)'
+      );
     }
     this.taken += 1;
-    if (counts) this.byPeer.set(peerAddress, ofPeer + 1);
+    if (isUnknown) this.byPeer.set(peerAddress, ofPeer + 1);
     let isHeld = true;
-    return () => {
-      if (!isHeld) return;
-      isHeld = false;
-      this.taken -= 1;
-      if (counts) this.giveBack(peerAddress);
+    const registered = (): void => {
+      if (isUnknown) this.leavePeer(peerAddress);
+      isUnknown = false;
     };
+    const giveBack = (): void => {
+      registered();
+      if (isHeld) this.taken -= 1;
+      isHeld = false;
+    };
+    return { registered, giveBack };
   }
 
-  private giveBack(peerAddress: string): void {
+  private leavePeer(peerAddress: string): void {
     const left = (this.byPeer.get(peerAddress) ?? 0) - 1;
     if (left > 0) this.byPeer.set(peerAddress, left);
     else this.byPeer.delete(peerAddress);

@@ -10,6 +10,7 @@ import {
 import type { Heartbeat, Pinged } from './heartbeats.js';
 import { PingRoundTrips } from './ping-round-trips.js';
 import type { RegistrationPeer } from './registration-admission.js';
+import type { RegistrationPlace } from './registration-places.js';
 import type { RegistrationInput, RegistrationWire } from './registration-wire.js';
 import type { RegistrySession } from './registry-session.js';
 
@@ -41,7 +42,7 @@ export class RegistrationStream implements Pinged, RegistrationInput {
     private readonly wire: RegistrationWire,
     private readonly desk: RegistrationDesk,
     readonly peer: RegistrationPeer,
-    private readonly giveBackPlace: () => void,
+    private readonly place: RegistrationPlace,
   ) {}
 
   get isOver(): boolean {
@@ -81,6 +82,7 @@ export class RegistrationStream implements Pinged, RegistrationInput {
       return;
     }
     this.session = session;
+    this.place.registered();
     this.send({ msg: { case: 'registered', value: { accepted: true, heartbeatInterval } } });
   }
 
@@ -124,7 +126,7 @@ export class RegistrationStream implements Pinged, RegistrationInput {
     this.isEnded = true;
     this.late?.cancel();
     this.session?.close();
-    this.giveBackPlace();
+    this.place.giveBack();
     this.desk.left(this);
     this.wire.end(error);
   }

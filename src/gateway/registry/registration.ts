@@ -72,7 +72,7 @@ export class Registration implements RegistrationDesk {
     try {
       this.admission.requireKnownKey(peer);
     } catch (error) {
-      place();
+      place.giveBack();
       this.refused(peer, error);
       throw error;
     }
