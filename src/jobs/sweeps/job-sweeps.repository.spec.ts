@@ -149,6 +149,26 @@ describe('job recovery', () => {
     expect(await room.stateOf(id)).toBe('completed');
   });
 
+  it('takes no lease back that is not over by a clock that was set back between two slices', async () => {
+    await room.add({}, 150);
+    for (let claims = 0; claims < 2; claims += 1) await room.claim(PLATFORM_AGENT, { capacity: 100 });
+    await room.clock.advance(2 * MINUTE);
+    const held = () => room.collection.documents.countDocuments({ state: 'claimed' });
+    let jumped = 0;
+    // Asked before each look and each write: once some are taken back, before the second look.
+    const lease = {
+      assertHeld: (): void => {
+        if (jumped === 0 && room.changed.length > 0) room.clock.jump((jumped = -10 * MINUTE));
+      },
+    };
+    room.changed.length = 0;
+    await room.sweeps.recover(NEVER, lease);
+    room.clock.jump(-jumped);
+    expect([await held(), jumped]).toEqual([50, -10 * MINUTE]);
+    await room.sweep();
+    expect(await held()).toBe(0);
+  });
+
   it('does nothing without the lead, and goes on to the next step when one fails', async () => {
     await room.add();
     await room.claim(PLATFORM_AGENT);

@@ -72,7 +72,7 @@ export class JobSweeps {
     const now = await this.time.read();
     await eachStep(guard, [
       async () => void (counts.shortened += await this.shortenLeases(now)),
-      async () => void (counts.released += await this.releaseOverdue(guard, now)),
+      async () => void (counts.released += await this.releaseOverdue(guard)),
       async () => void (counts.released += await this.releaseOfGoneAgents(guard)),
       async () => void (counts.expired += await this.expire(guard, now)),
       async () => void (counts.due += (await this.queueDue(guard, now)).length),
@@ -97,8 +97,10 @@ export class JobSweeps {
     return queued.length;
   }
 
-  private async releaseOverdue(guard: SweepGuard, now: Date): Promise<number> {
+  private async releaseOverdue(guard: SweepGuard): Promise<number> {
     const released = await inSlices(guard, this.clock, async () => {
+      // Of each slice: by the time of the first, leases would be over that were given after a clock was set back.
+      const now = await this.time.read();
       const overdue = await this.repository.overdueLeases(now, CHANGED_AT_ONCE);
       const change = this.changes.release(ACTOR, null);
       const ids = overdue.map(({ _id }) => _id);
