@@ -13,7 +13,10 @@ export const ClaimJobs = z
     claimId: z.string().min(1).max(128).meta({
       description: 'Chosen anew for each claim. Repeating it gets the same jobs, should the answer be lost.',
     }),
-    capacity: z.int().min(1).max(100).default(1).meta({ description: 'Jobs at most.' }),
+    capacity: z.int().min(1).max(100).default(1).meta({
+      description:
+        'Jobs at most; fewer where their payloads could have more than 8 MiB together, and the rest with the next claim.',
+    }),
     waitMs: z.int().min(0).max(MAX_WAIT_MS).default(0).meta({ description: 'How long to wait for the first job.' }),
     labels: labelsSchema.default({}).meta({ description: "Besides the agent's registered ones, which win." }),
   })

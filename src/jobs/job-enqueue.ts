@@ -133,7 +133,7 @@ export class JobEnqueue {
       type,
       pool,
       requires,
-      lane: laneOf(pool, tenantId, requires),
+      lane: laneOf(pool, tenantId, requires, Buffer.byteLength(text)),
       priority,
       virtualStart,
       rank: rankOf(virtualStart, points, this.tenantsConfiguration.priorityBonus),

@@ -1,6 +1,17 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { canonicalSelector, endOfLanes, laneOf, lanePrefixOf, lanesOf, requirementsOfLane, selects } from './lane.js';
+import { MAX_JSON_BYTES } from './job.js';
+import {
+  SMALL_PAYLOAD_BYTES,
+  canonicalSelector,
+  endOfLanes,
+  laneOf,
+  lanePrefixOf,
+  lanesOf,
+  payloadBoundOf,
+  requirementsOfLane,
+  selects,
+} from './lane.js';
 
 const key = fc.constantFrom('gpu', 'region', 'example.com/tier', 'A_b.c');
 const value = fc.constantFrom('', 'eu', 'us', 'v1.2', 'Z');
@@ -43,12 +54,14 @@ describe('a lane', () => {
   it('lies between the ends of its pool and tenant, and of no other', () => {
     const tenant = fc.constantFrom('a', 'a-b', 'ab', 'b', 'default');
     const pool = fc.constantFrom('tenant' as const, 'platform' as const);
+    const bytes = fc.constantFrom(0, SMALL_PAYLOAD_BYTES, SMALL_PAYLOAD_BYTES + 1, MAX_JSON_BYTES);
     fc.assert(
-      fc.property(pool, tenant, requirements, tenant, (ofPool, tenantId, parts, other) => {
+      fc.property(pool, tenant, requirements, bytes, tenant, (ofPool, tenantId, parts, payloadBytes, other) => {
         const requires = canonicalSelector(parts.join(','));
-        const lane = laneOf(ofPool, tenantId, requires);
+        const lane = laneOf(ofPool, tenantId, requires, payloadBytes);
         expect(requirementsOfLane(lane)).toBe(requires);
         expect(lanePrefixOf(lane)).toBe(lanesOf(ofPool, tenantId));
+        expect(payloadBoundOf(lane)).toBe(payloadBytes > SMALL_PAYLOAD_BYTES ? MAX_JSON_BYTES : SMALL_PAYLOAD_BYTES);
         const prefix = lanesOf('tenant', other);
         const isWithin = lane >= prefix && lane < endOfLanes(prefix);
         expect(isWithin).toBe(ofPool === 'tenant' && tenantId === other);

@@ -1,16 +1,26 @@
 import { type Requirement, parseLabelSelector } from '../http/label-selector.js';
 import type { Pool } from '../tenants/index.js';
+import { MAX_JSON_BYTES } from './job.js';
 
 /** Stands in no tenant's name and in no label selector. */
 const SEPARATOR = '|';
 const AFTER_SEPARATOR = '}';
+const LARGE = `${SEPARATOR}large`;
+/** A payload with more bytes of JSON is large. */
+export const SMALL_PAYLOAD_BYTES = 32 * 1024;
 
 /**
  * Jobs that the same agents may take: those of one pool, of one tenant in the pool of tenants, with the same
- * requirements. So a claim asks for equality of lanes, and never compares labels with jobs.
+ * requirements. So a claim asks for equality of lanes, and never compares labels with jobs. Large payloads have lanes of
+ * their own, so that it is known before they are read how much they can be.
  */
-export function laneOf(pool: Pool, tenantId: string, requires: string): string {
-  return `${lanesOf(pool, tenantId)}${requires}`;
+export function laneOf(pool: Pool, tenantId: string, requires: string, payloadBytes: number): string {
+  return `${lanesOf(pool, tenantId)}${requires}${payloadBytes > SMALL_PAYLOAD_BYTES ? LARGE : ''}`;
+}
+
+/** Bytes that the payload of a job in the lane has at most. */
+export function payloadBoundOf(lane: string): number {
+  return lane.endsWith(LARGE) ? MAX_JSON_BYTES : SMALL_PAYLOAD_BYTES;
 }
 
 /** What the lanes begin with that an agent may serve if its labels fit. */
@@ -24,11 +34,12 @@ export function endOfLanes(prefix: string): string {
 }
 
 export function requirementsOfLane(lane: string): string {
-  return lane.slice(lane.lastIndexOf(SEPARATOR) + SEPARATOR.length);
+  return lane.split(SEPARATOR)[2] ?? '';
 }
 
 export function lanePrefixOf(lane: string): string {
-  return lane.slice(0, lane.lastIndexOf(SEPARATOR) + SEPARATOR.length);
+  const [pool = '', tenantId = ''] = lane.split(SEPARATOR);
+  return [pool, tenantId, ''].join(SEPARATOR);
 }
 
 /** The same text for all selectors that say the same in another order. @throws Error that names what cannot be read. */

@@ -168,8 +168,8 @@ export class ClaimScope {
       const wanted = group.filter(isToServe).reduce((sum, { capacity }) => sum + capacity, 0);
       if (wanted === 0) return;
       const found = this.options.claims.candidates(lanes, Math.min(wanted, MAX_GRANTED));
-      const [ids] = await Promise.all([found, repeated]);
-      const shares = shareOut(ids, group.filter(isToServe));
+      const [candidates] = await Promise.all([found, repeated]);
+      const shares = shareOut(candidates, group.filter(isToServe));
       if (shares.size === 0) return;
       await this.give(shares);
     }

@@ -83,6 +83,17 @@ describe('claiming', () => {
     expect([...first, ...rest].map(({ id }) => id)).toEqual(hex(ranked));
   });
 
+  it('gives no more payload in one answer than fits, and the rest with the next claim', async () => {
+    await room.add({ payload: 'x'.repeat(1_000_000) }, 10);
+    await room.add({}, 5);
+    const claims = [
+      await room.claim(PLATFORM_AGENT, { capacity: 100 }),
+      await room.claim(PLATFORM_AGENT, { capacity: 100 }),
+    ];
+    expect(claims.map((jobs) => jobs.length)).toEqual([8, 7]);
+    expect(claims.flat().filter(({ payload }) => String(payload).length === 1_000_000)).toHaveLength(10);
+  });
+
   it('keeps the pools and tenants apart', async () => {
     await room.tenants.service.create(ADMIN, { name: 'acme' });
     const [ofTenant] = await room.add({ pool: 'tenant', tenantId: 'acme' });

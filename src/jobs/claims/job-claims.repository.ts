@@ -9,6 +9,9 @@ import { endOfLanes } from '../lane.js';
 /** A claimed job with what its agent is told. */
 export type ClaimedJobDocument = Omit<JobDocument, 'result' | 'error' | 'history'>;
 
+/** A queued job, as an index knows it. */
+export type Candidate = Pick<JobDocument, '_id' | 'rank' | 'lane'>;
+
 export interface Grant {
   readonly marks: ClaimMarks;
   readonly ids: readonly Types.ObjectId[];
@@ -48,19 +51,19 @@ export class JobClaimsRepository {
   }
 
   /** The first jobs of these lanes. */
-  async candidates(lanes: readonly string[], limit: number): Promise<Types.ObjectId[]> {
-    const heads: Array<Pick<JobDocument, '_id' | 'rank'>> = [];
+  async candidates(lanes: readonly string[], limit: number): Promise<Candidate[]> {
+    const heads: Candidate[] = [];
     for (let start = 0; start < lanes.length; start += MAX_MERGED_LANES) {
       const some = lanes.slice(start, start + MAX_MERGED_LANES);
       const found = await this.jobs.documents
-        .find({ lane: { $in: some }, state: 'queued' }, { projection: { _id: 1, rank: 1 }, batchSize: limit })
+        .find({ lane: { $in: some }, state: 'queued' }, { projection: { _id: 1, rank: 1, lane: 1 }, batchSize: limit })
         .sort(IN_ORDER)
         .limit(limit)
         .toArray();
       heads.push(...found);
     }
     const sorted = lanes.length > MAX_MERGED_LANES ? heads.toSorted((a, b) => a.rank - b.rank) : heads;
-    return sorted.slice(0, limit).map(({ _id }) => _id);
+    return sorted.slice(0, limit);
   }
 
   /** Gives each claim those of its jobs that are still queued. Returns how many; what they got is told by `ofClaims`. */
