@@ -176,7 +176,7 @@ describe('watching runs through the gateway', () => {
     const { status, body } = await api.call('GET', '/gateway/streams/runs?status=none&subsystem=x');
     expect(status).toBe(422);
     expect(JSON.stringify(body)).toMatch(/status.*subsystem|subsystem.*status/);
-    expect((await api.call('GET', '/streams?key=gateway-runs:workflowId=b%26workflowId=a')).status).toBe(404);
+    expect((await api.call('GET', '/streams?key=gateway-runs:workflowId=b%26workflowId=a')).status).toBe(422);
   });
 
   it('serves the streams of runs with a ticket', async () => {

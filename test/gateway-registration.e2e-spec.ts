@@ -289,7 +289,7 @@ describe('a subsystem that a person registers', () => {
   it('may not stand at an address that is never called', async () => {
     const body = { id: 'wrong', endpoint: 'http://169.254.169.254' };
     const answer = await api.call('POST', '/gateway/subsystems', { body });
-    expect(answer).toMatchObject({ status: 422, body: { code: 'egress.refused' } });
+    expect(answer).toMatchObject({ status: 422, body: { code: 'egress.refused', errors: [{ path: 'endpoint' }] } });
   });
 });
 

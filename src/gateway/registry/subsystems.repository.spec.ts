@@ -154,7 +154,11 @@ describe('a subsystem that a person registers', () => {
     ['nowhere', 'request.invalid'],
   ])('is refused at %s', async (endpoint, code) => {
     const room = await openRoom();
-    await expect(room.service.register(OPERATOR, { ...asked, endpoint })).rejects.toMatchObject({ code, status: 422 });
+    await expect(room.service.register(OPERATOR, { ...asked, endpoint })).rejects.toMatchObject({
+      code,
+      status: 422,
+      errors: [{ path: 'endpoint' }],
+    });
     expect([room.registry.list(SYSTEM_SCOPE), await room.repository.list(SYSTEM_SCOPE)]).toEqual([[], []]);
   });
 });

@@ -1,7 +1,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { Types } from 'mongoose';
 import { ALL_TENANTS, DEFAULT_TENANT, type Principal, SYSTEM_SCOPE, type Scope } from '../../auth/index.js';
-import { EgressPolicy } from '../../egress/index.js';
+import { EgressPolicy, EgressRefused } from '../../egress/index.js';
 import { parseHostAddress } from '../../egress/ip-address.js';
 import { AppError } from '../../errors/app-error.js';
 import { fromStoredLabels, toStoredLabels } from '../../http/index.js';
@@ -215,6 +215,10 @@ export class SubsystemsService implements Runnable, TenantUsage {
       if (address) this.egress.check(address);
       return origin;
     } catch (error) {
+      if (error instanceof EgressRefused) {
+        const { code, detail, details } = error;
+        throw new AppError(code, detail, { details, errors: [{ path: 'endpoint', message: detail }] });
+      }
       if (!(error instanceof RangeError)) throw error;
       throw AppError.invalid([{ path: 'endpoint', message: error.message }]);
     }

@@ -139,7 +139,10 @@ describe('the streams of runs', () => {
     expect(runStreamKey({})).toBe('gateway-runs');
     const { topic } = open();
     for (const id of ['status=none', 'x=1', 'workflowId=b&workflowId=a', 'workflowId=']) {
-      await expect(topic.authorize(principal(), id)).rejects.toMatchObject({ code: 'resource.not_found' });
+      await expect(topic.authorize(principal(), id)).rejects.toMatchObject({
+        code: 'request.invalid',
+        errors: [{ path: 'key' }],
+      });
     }
     await topic.authorize(principal(), '');
   });

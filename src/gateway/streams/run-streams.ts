@@ -61,7 +61,10 @@ export class RunStreams implements Runnable {
   }
 
   private authorize(id: string): void {
-    if (parseRunStreamId(id) === undefined) throw AppError.notFound('stream');
+    if (parseRunStreamId(id) === undefined) {
+      const message = `must have a filter as the streamKey of GET /gateway/streams/runs has it, after "${RUN_STREAM_PREFIX}:"`;
+      throw AppError.invalid([{ path: 'key', message }]);
+    }
     if (this.watches.has(id) || this.watches.size < MAX_WATCHES) return;
     throw new AppError(
       'stream.limit',

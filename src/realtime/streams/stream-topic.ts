@@ -35,7 +35,7 @@ export function isFinal(items: readonly StreamItem[]): boolean {
 export interface StreamTopic {
   /** `workflow`, `resource`, `clusters`, `cluster`, `run`. */
   readonly prefix: string;
-  /** Throws AppError `resource.not_found` unless the principal may see what the key names. */
+  /** Throws AppError `resource.not_found` unless the principal may see what the key names, `request.invalid` if it can name nothing. */
   authorize(principal: Principal, id: string): Promise<void>;
   /**
    * The current state, read after the call and only what the principal's tenant may see: all clients of that tenant
