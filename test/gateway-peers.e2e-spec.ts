@@ -83,7 +83,7 @@ describeWithAddress(
     it.each(['connect', 'grpc'] as const)(
       'that have a key are as many over %s as there are subsystems',
       async (wire) => {
-        const all = Array.from({ length: 3 * PER_PEER }, (_, n) => n);
+        const all = Array.from({ length: 2 * PER_PEER }, (_, n) => n);
         const registered: RegistrationClient[] = [];
         for (const n of all) {
           const client = register(peer, `${wire}-${n}`, wire);
@@ -113,7 +113,7 @@ describeWithAddress(
     });
 
     it('with a wrong key take no place for longer than they are looked at', async () => {
-      // Each has a connection of its own, of which one address may have 50.
+      // Each has a connection of its own, of which one address may have 50, those of the tests before included.
       const wrong = Array.from({ length: 20 }, () => open(peer, { authorization: 'Bearer wrong' }));
       const codes = await Promise.all(wrong.map(refused));
       // While four are being looked at at the same time, more are not.
