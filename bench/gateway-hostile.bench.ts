@@ -18,7 +18,7 @@ const PAGE = 50;
 /** How often each of the eight connections calls: 400 and 200 calls in a second together. */
 const EVERY_MS = { getRun: 20, listRuns: 40 };
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5);
-const ROUND_MS = Number(process.env.BENCH_ROUND_MS ?? 2_000);
+const ROUND_MS = Number(process.env.BENCH_ROUND_MS ?? 4_000);
 /** For what the attack has left behind. */
 const PAUSE_MS = 200;
 /** Reads of its own runs, as users of it make them, and what it does besides. */

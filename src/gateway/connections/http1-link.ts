@@ -66,9 +66,12 @@ export class Http1Link implements Link {
           if (tooMuch) fail(tooMuch);
         });
         response.on('error', () => undefined);
-        response.once('end', () => resolve({ ...head, body: collector.body }));
+        response.once('end', () => resolve({ ...head, body: collector.takeBody() }));
       });
-      sent.once('close', () => reject(failureOf(sent)));
+      sent.once('close', () => {
+        reject(failureOf(sent));
+        collector.drop();
+      });
       scope.onEnd(fail);
     });
   }

@@ -104,6 +104,7 @@ export class Http2Link implements Link {
       const stream = this.request(request, scope);
       const fail = (reason: Error): void => {
         reject(reason);
+        collector.drop();
         cancel(stream);
       };
       stream.on('response', (headers) => {
@@ -118,8 +119,9 @@ export class Http2Link implements Link {
       // Of a stream that was reset without an error the end comes too, but only when it is closed.
       stream.once('end', () => (hasEnded = !stream.closed));
       stream.once('close', () => {
-        if (head && hasEnded && isWhole(stream)) resolve({ ...head, body: collector.body });
+        if (head && hasEnded && isWhole(stream)) resolve({ ...head, body: collector.takeBody() });
         else reject(this.failureOf(stream));
+        collector.drop();
       });
       scope.onEnd(fail);
     });
