@@ -1,6 +1,7 @@
 // The job queue: what agents, reconcilers and people wait for. Runs against dist/; `node bench/jobs.bench.ts` prints it alone.
 import { pathToFileURL } from 'node:url';
 import { type Figure, median, milliseconds, quantile } from './figure.ts';
+import { ofEveryStore } from './support/every-store.ts';
 import { type JobPeer, agendaQueue, bareLoop, bareLoopLikeOurs } from './support/job-peers.ts';
 import { type JobQueue, agentOf, openJobQueue, topUp } from './support/job-queue.ts';
 
@@ -199,11 +200,7 @@ async function figuresOf(uri: string | undefined, store: string): Promise<Figure
   }
 }
 
-export async function run(): Promise<Figure[]> {
-  const server = process.env.TEST_MONGODB_URI;
-  const embedded = await figuresOf(undefined, 'embedded store');
-  return server === undefined ? embedded : [...embedded, ...(await figuresOf(server, 'TEST_MONGODB_URI'))];
-}
+export const run = (): Promise<Figure[]> => ofEveryStore(figuresOf);
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   for (const figure of await run()) process.stdout.write(`${JSON.stringify(figure)}\n`);

@@ -3,6 +3,7 @@ import { pathToFileURL } from 'node:url';
 import { type Figure, median, milliseconds, quantile } from './figure.ts';
 import { AUDIT_ROWS, oldAuditLog } from './support/audit-rows.ts';
 import { type Disturbance, disturbanceOf } from './support/disturbance.ts';
+import { ofEveryStore } from './support/every-store.ts';
 import { HELD, type JobQueue, NEVER, agentOf, openJobQueue, topUp } from './support/job-queue.ts';
 
 const STUCK = 10_000;
@@ -99,11 +100,7 @@ async function figuresOf(uri: string | undefined, store: string): Promise<Figure
   }
 }
 
-export async function run(): Promise<Figure[]> {
-  const server = process.env.TEST_MONGODB_URI;
-  const embedded = await figuresOf(undefined, 'embedded store');
-  return server === undefined ? embedded : [...embedded, ...(await figuresOf(server, 'TEST_MONGODB_URI'))];
-}
+export const run = (): Promise<Figure[]> => ofEveryStore(figuresOf);
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   for (const figure of await run()) process.stdout.write(`${JSON.stringify(figure)}\n`);

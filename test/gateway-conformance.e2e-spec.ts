@@ -8,10 +8,10 @@ import { SearchService } from '../src/gateway/gen/flowwatch/v1/search_service_pb
 import { RunDetailEventType, RunEventType, StreamService } from '../src/gateway/gen/flowwatch/v1/stream_service_pb.js';
 import { RunSchema, RunStatus, WorkflowDefinitionSchema } from '../src/gateway/gen/flowwatch/v1/types_pb.js';
 import { WorkflowService } from '../src/gateway/gen/flowwatch/v1/workflow_service_pb.js';
-import { WIRES, ask, watch } from './support/any-rpc.js';
+import { ask, watch } from './support/any-rpc.js';
 import { eventually } from './support/api-client.js';
 import type { FlowWatchSubsystem } from './support/flowwatch-subsystem.js';
-import { transportOf } from './support/rpc-room.js';
+import { WIRES, transportOf } from './support/rpc-room.js';
 import { UnevenFleet } from './support/uneven-fleet.js';
 
 const SERVICES = [RunService, WorkflowService, AnalyticsService, SearchService, StreamService];

@@ -1,4 +1,4 @@
-import type { SweepGuard } from '../../src/audit/sweep-guard.ts';
+import type { SweepGuard } from '../../src/leader-election/sweep-guard.ts';
 import type { RetentionResult } from '../../src/audit/audit-retention.ts';
 import { type InProcessService, room } from './in-process-service.ts';
 

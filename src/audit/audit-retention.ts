@@ -9,7 +9,7 @@ import { AuditLog } from './audit-log.js';
 import { AuditLogMetrics } from './audit-log.metrics.js';
 import { AuditSegmentsRepository } from './audit-segments.repository.js';
 import { type AuditConfig, auditConfig } from './audit.config.js';
-import { type SweepGuard, mayGoOn } from './sweep-guard.js';
+import { type SweepGuard, mayGoOn } from '../leader-election/index.js';
 
 /** Rows between two pauses. */
 const RETENTION_BATCH = 10_000;

@@ -6,7 +6,7 @@ import { AuditLogMetrics } from './audit-log.metrics.js';
 import { AuditSegmentsRepository } from './audit-segments.repository.js';
 import { packIds, unpackIds } from './row-ids.js';
 import { SegmentDigest } from './segment-digest.js';
-import { type SweepGuard, mayGoOn } from './sweep-guard.js';
+import { type SweepGuard, mayGoOn } from '../leader-election/index.js';
 
 export const SEGMENT_ROWS = 10_000;
 const MARKED_AT_ONCE = 1_000;

@@ -10,6 +10,8 @@ import { startEmbeddedStore } from './index.js';
 
 const WRITER = fileURLToPath(new URL('./testing/acknowledged-writer.ts', import.meta.url));
 const REMOVER = fileURLToPath(new URL('./testing/large-removal.ts', import.meta.url));
+/** They import the store by the names that its files have when built. */
+const AS_TYPESCRIPT = ['--import', new URL('../../test/support/run-typescript.ts', import.meta.url).href];
 const ROUNDS = 4;
 
 let dataDir: string;
@@ -24,7 +26,7 @@ afterEach(() => {
 
 /** Runs a writer until it has printed `count` lines, and kills it in the middle of its work. */
 async function writeAndKill(round: number, count: number): Promise<string[]> {
-  const writer = spawn(process.execPath, [WRITER, dataDir, String(round)], {
+  const writer = spawn(process.execPath, [...AS_TYPESCRIPT, WRITER, dataDir, String(round)], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, NODE_OPTIONS: '' },
   });
@@ -75,7 +77,7 @@ describe('writes that were acknowledged', () => {
 
 describe('a large write that kill -9 cuts', () => {
   it('leaves whole documents, each with its index keys', async () => {
-    const writer = spawn(process.execPath, [REMOVER, dataDir], {
+    const writer = spawn(process.execPath, [...AS_TYPESCRIPT, REMOVER, dataDir], {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { ...process.env, NODE_OPTIONS: '' },
     });
@@ -100,7 +102,7 @@ describe('a large write that kill -9 cuts', () => {
 
 describe('the lock of the data directory', () => {
   it('names the other process while that lives, and is free as soon as it is dead', async () => {
-    const writer = spawn(process.execPath, [WRITER, dataDir, '0'], {
+    const writer = spawn(process.execPath, [...AS_TYPESCRIPT, WRITER, dataDir, '0'], {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { ...process.env, NODE_OPTIONS: '' },
     });

@@ -4,3 +4,4 @@ export { type LeaderElectionConfig, leaderElectionConfig, leaderElectionProblems
 export { LeaderElection } from './leader-election.js';
 export { LeaderElectionModule } from './leader-election.module.js';
 export type { LeaseStore, StoredLease } from './lease-store.js';
+export { type SweepGuard, mayGoOn } from './sweep-guard.js';

@@ -6,18 +6,7 @@ import {
   toJson,
 } from '@bufbuild/protobuf';
 import type { Transport } from '@connectrpc/connect';
-import type { WireName } from './rpc-room.js';
 
-/** Every way in which a client of FlowWatch may come. */
-export const WIRES: ReadonlyArray<readonly [WireName, '1.1' | '2']> = [
-  ['connect-json', '1.1'],
-  ['connect-json', '2'],
-  ['connect', '1.1'],
-  ['connect', '2'],
-  ['grpc', '2'],
-  ['grpc-web', '1.1'],
-  ['grpc-web', '2'],
-];
 export interface Told {
   readonly answer: JsonObject;
   /** Subsystems whose part is missing. */

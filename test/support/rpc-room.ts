@@ -129,6 +129,17 @@ export class RpcRoom {
 
 export type WireName = 'connect-json' | 'connect' | 'grpc' | 'grpc-web';
 
+/** Every way in which a client of FlowWatch may come. */
+export const WIRES: ReadonlyArray<readonly [WireName, '1.1' | '2']> = [
+  ['connect-json', '1.1'],
+  ['connect-json', '2'],
+  ['connect', '1.1'],
+  ['connect', '2'],
+  ['grpc', '2'],
+  ['grpc-web', '1.1'],
+  ['grpc-web', '2'],
+];
+
 export function transportOf(wire: WireName, httpVersion: '1.1' | '2', baseUrl: string): Transport {
   const options = { baseUrl, httpVersion };
   if (wire === 'grpc') return createGrpcTransport({ baseUrl, httpVersion: '2' } as never);

@@ -1,7 +1,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { SERVER_TIME, type ServerTime } from '../../database/index.js';
 import { type AgentsConfig, agentsConfig } from '../agents.config.js';
-import { type SweepGuard, mayGoOn } from '../sweep-guard.js';
+import { type SweepGuard, mayGoOn } from '../../leader-election/index.js';
 import { BootstrapTokensRepository } from './bootstrap-tokens.repository.js';
 
 const BATCH = 1_000;

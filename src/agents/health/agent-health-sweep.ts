@@ -7,7 +7,7 @@ import { AgentWork } from '../agent-work.js';
 import { type AgentsConfig, agentsConfig } from '../agents.config.js';
 import { AgentsMetrics } from '../agents.metrics.js';
 import { StoredAgentDirectory } from '../stored-agent-directory.js';
-import { type SweepGuard, mayGoOn } from '../sweep-guard.js';
+import { type SweepGuard, mayGoOn } from '../../leader-election/index.js';
 import { AgentHealthRepository } from './agent-health.repository.js';
 import { type HoldReason, judge } from './agent-verdicts.js';
 

@@ -1,19 +1,6 @@
 // A process that writes through the driver and prints each id once its insert is acknowledged; the crash test kills it.
-import { registerHooks } from 'node:module';
-
-registerHooks({
-  resolve(specifier, context, next) {
-    try {
-      return next(specifier, context);
-    } catch (error) {
-      if (!/^\.{1,2}\/.*\.js$/.test(specifier)) throw error;
-      return next(`${specifier.slice(0, -3)}.ts`, context);
-    }
-  },
-});
-
-const { startEmbeddedStore } = await import('../embedded-store.js');
-const { default: mongoose } = await import('mongoose');
+import mongoose from 'mongoose';
+import { startEmbeddedStore } from '../embedded-store.js';
 
 const [dataDir = '', round = '0'] = process.argv.slice(2);
 const store = await startEmbeddedStore({ dataDir });

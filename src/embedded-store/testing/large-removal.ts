@@ -1,19 +1,6 @@
 // A process that removes many documents at once and says when it is in the middle of that; the crash test kills it.
-import { registerHooks } from 'node:module';
-
-registerHooks({
-  resolve(specifier, context, next) {
-    try {
-      return next(specifier, context);
-    } catch (error) {
-      if (!/^\.{1,2}\/.*\.js$/.test(specifier)) throw error;
-      return next(`${specifier.slice(0, -3)}.ts`, context);
-    }
-  },
-});
-
-const { startEmbeddedStore } = await import('../embedded-store.js');
-const { default: mongoose } = await import('mongoose');
+import mongoose from 'mongoose';
+import { startEmbeddedStore } from '../embedded-store.js';
 
 const TOTAL = 40_000;
 const store = await startEmbeddedStore({ dataDir: process.argv[2] ?? '' });

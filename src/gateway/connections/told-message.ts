@@ -7,6 +7,7 @@ import {
   fromBinary,
 } from '@bufbuild/protobuf';
 import { DurationSchema, StructSchema, TimestampSchema } from '@bufbuild/protobuf/wkt';
+import { LONGEST_SECONDS, isTime } from '../input/time-limits.js';
 
 interface Moment {
   readonly seconds: bigint;
@@ -14,10 +15,6 @@ interface Moment {
 }
 
 type Fields = Record<string, unknown>;
-
-const FIRST_SECOND = -62_135_596_800n;
-const LAST_SECOND = 253_402_300_799n;
-const LONGEST_SECONDS = 315_576_000_000n;
 
 /** Fields that may hold what cannot be told, by the message that has them. */
 const doubtful = new WeakMap<DescMessage, readonly DescField[]>();
@@ -73,10 +70,6 @@ function told({ message }: DescField, value: unknown): unknown {
       if (message) mend(message, value);
       return value;
   }
-}
-
-function isTime({ seconds, nanos }: Moment): boolean {
-  return seconds >= FIRST_SECOND && seconds <= LAST_SECOND && nanos >= 0 && nanos < 1e9;
 }
 
 function isDuration({ seconds, nanos }: Moment): boolean {

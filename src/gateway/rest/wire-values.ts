@@ -2,7 +2,7 @@ import type { JsonValue } from '@bufbuild/protobuf';
 import { type Duration, type Timestamp, timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { z } from 'zod';
 import type { TimeRange } from '../gen/flowwatch/v1/types_pb.js';
-import { FIRST_SECOND, LAST_SECOND } from '../routing/request-rules.js';
+import { FIRST_SECOND, LAST_SECOND } from '../input/time-limits.js';
 
 /** RFC 3339 with milliseconds; null if it is not set. Go's zero time, which its engines give for none, is before 1970. */
 export function timeOf(time: Timestamp | undefined): string | null {

@@ -14,7 +14,8 @@ import {
   SearchRequestSchema,
 } from '../gen/flowwatch/v1/search_service_pb.js';
 import { BadRequestSchema } from '../gen/google/rpc/error_details_pb.js';
-import { FIRST_SECOND, LAST_SECOND, requireWithinLimits } from './request-rules.js';
+import { FIRST_SECOND, LAST_SECOND } from '../input/time-limits.js';
+import { requireWithinLimits } from './request-rules.js';
 
 /** Paths of the fields that are told to be wrong. */
 function wrongFields<D extends DescMessage>(desc: D, request: MessageInitShape<D>): string[] {

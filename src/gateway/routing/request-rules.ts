@@ -1,5 +1,4 @@
 import type { DescMessage, Message, MessageShape } from '@bufbuild/protobuf';
-import type { Timestamp } from '@bufbuild/protobuf/wkt';
 import {
   type AnalyticsFilter,
   GetFailureRateRequestSchema,
@@ -26,6 +25,7 @@ import type { PaginationRequest, TimeRange } from '../gen/flowwatch/v1/types_pb.
 import { ListWorkflowsRequestSchema } from '../gen/flowwatch/v1/workflow_service_pb.js';
 import { type FieldViolation, invalidArgument } from '../input/invalid-argument.js';
 import { textProblem } from '../input/text-problem.js';
+import { isTime } from '../input/time-limits.js';
 import {
   MAX_CURSOR_LENGTH,
   MAX_FILTER_VALUES,
@@ -39,10 +39,6 @@ import {
 import { toNanos } from './wire-time.js';
 
 type Violations = readonly FieldViolation[];
-
-/** 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z: what google.protobuf.Timestamp can say. */
-export const FIRST_SECOND = -62_135_596_800n;
-export const LAST_SECOND = 253_402_300_799n;
 
 /**
  * The request, if each of its fields is within the limits that REST has for the same. What is required is found out where
@@ -160,8 +156,4 @@ function range(field: string, times: TimeRange | undefined): Violations {
   );
   if (wrong.length > 0 || !from || !to || toNanos(from) <= toNanos(to)) return wrong;
   return [{ field: `${field}.to`, description: 'must not be before `from`' }];
-}
-
-function isTime({ seconds, nanos }: Timestamp): boolean {
-  return seconds >= FIRST_SECOND && seconds <= LAST_SECOND && nanos >= 0 && nanos < 1e9;
 }

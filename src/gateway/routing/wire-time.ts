@@ -1,9 +1,9 @@
 import { create } from '@bufbuild/protobuf';
 import { type Duration, DurationSchema } from '@bufbuild/protobuf/wkt';
+import { LONGEST_SECONDS } from '../input/time-limits.js';
 
 const NANOS_PER_SECOND = 1_000_000_000n;
-/** 10 000 years: JSON has no form for more. */
-const LONGEST = 315_576_000_000n * NANOS_PER_SECOND;
+const LONGEST = LONGEST_SECONDS * NANOS_PER_SECOND;
 
 /** Nanoseconds since the epoch of a Timestamp, or of a Duration. */
 export function toNanos(time: { readonly seconds: bigint; readonly nanos: number }): bigint {

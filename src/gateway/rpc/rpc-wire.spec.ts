@@ -3,7 +3,7 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { Code, ConnectError, createClient } from '@connectrpc/connect';
 import type { IncomingMessage } from 'node:http';
 import { gzipSync } from 'node:zlib';
-import { RpcRoom, type WireName, transportOf } from '../../../test/support/rpc-room.js';
+import { RpcRoom, WIRES, transportOf } from '../../../test/support/rpc-room.js';
 import { invalidArgument } from '../input/invalid-argument.js';
 import { RunService } from '../gen/flowwatch/v1/run_service_pb.js';
 import { RunEventType, StreamService } from '../gen/flowwatch/v1/stream_service_pb.js';
@@ -12,15 +12,6 @@ import { WorkflowService } from '../gen/flowwatch/v1/workflow_service_pb.js';
 import { GatewayMessageSchema, GatewayService } from '../gen/flowwatch/v1/gateway_service_pb.js';
 import { BadRequestSchema } from '../gen/google/rpc/error_details_pb.js';
 
-const WIRES: ReadonlyArray<[WireName, '1.1' | '2']> = [
-  ['connect-json', '1.1'],
-  ['connect-json', '2'],
-  ['connect', '1.1'],
-  ['connect', '2'],
-  ['grpc', '2'],
-  ['grpc-web', '1.1'],
-  ['grpc-web', '2'],
-];
 const RUN = create(RunSchema, { id: 'r-1', workflowId: 'w', status: RunStatus.RUNNING });
 
 async function codeOf(call: Promise<unknown>): Promise<ConnectError> {

@@ -1,6 +1,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { Types } from 'mongoose';
 import { SERVER_TIME, type ServerTime } from '../../database/index.js';
+import { type SweepGuard, mayGoOn } from '../../leader-election/index.js';
 import { CLOCK, type Clock } from '../../runtime/clock.js';
 import { RANDOM, type Random } from '../../runtime/random.js';
 import { TenantsRepository } from '../../tenants/index.js';
@@ -13,7 +14,7 @@ import { JobReleasesRepository } from './job-releases.repository.js';
 import { JobReportsRepository } from '../reports/job-reports.repository.js';
 import { JobSlots } from '../job-slots.js';
 import { type JobsConfig, jobsConfig } from '../jobs.config.js';
-import { CHANGED_AT_ONCE, SLICE, type SweepGuard, eachStep, inSlices, mayGoOn } from './sweep.js';
+import { CHANGED_AT_ONCE, SLICE, eachStep, inSlices } from './sweep.js';
 
 /** Jobs that a sweep has changed, by what it did. */
 export interface RecoveryCounts {

@@ -1,6 +1,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { Types } from 'mongoose';
 import { SERVER_TIME, type ServerTime } from '../../database/index.js';
+import { type SweepGuard, mayGoOn } from '../../leader-election/index.js';
 import {
   Plans,
   type TenantDocument,
@@ -13,7 +14,7 @@ import { JobsMetrics } from '../jobs.metrics.js';
 import { JobReleasesRepository } from './job-releases.repository.js';
 import { QueueOrderRepository, type RankedJob } from './queue-order.repository.js';
 import { rankOf } from '../rank.js';
-import { SLICE, type SweepGuard, mayGoOn } from './sweep.js';
+import { SLICE } from './sweep.js';
 
 export interface QueueOrderResult {
   /** Jobs whose rank was looked at. */

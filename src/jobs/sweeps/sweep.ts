@@ -1,4 +1,4 @@
-import type { HeldLease } from '../../leader-election/index.js';
+import { type SweepGuard, mayGoOn } from '../../leader-election/index.js';
 import type { Clock } from '../../runtime/clock.js';
 
 /** Documents read at once. */
@@ -7,18 +7,6 @@ export const SLICE = 500;
 export const CHANGED_AT_ONCE = 100;
 /** A sweep rests for this many times what its last slice took, so that claims come in between. */
 const REST = 1;
-
-/** What a sweep is held to: it ends at the signal, and acts only while its process leads. */
-export interface SweepGuard {
-  readonly signal: AbortSignal;
-  readonly lease: Pick<HeldLease, 'assertHeld'>;
-}
-
-/** To be called before every command. @throws the signal's reason, LeaseLost. */
-export function mayGoOn({ signal, lease }: SweepGuard): void {
-  signal.throwIfAborted();
-  lease.assertHeld();
-}
 
 /** Repeats, with rests, until a slice was not full. Returns what the slices returned, together. */
 export async function inSlices<T>(

@@ -1,6 +1,6 @@
-import type { HeldLease } from '../leader-election/index.js';
+import type { HeldLease } from './held-lease.js';
 
-/** What sealing and retention are held to: they end at the signal, and act only while their process leads. */
+/** What a sweep is held to: it ends at the signal, and acts only while its process leads. */
 export interface SweepGuard {
   readonly signal: AbortSignal;
   readonly lease: Pick<HeldLease, 'assertHeld'>;
